@@ -1,0 +1,51 @@
+package supergraph_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+
+	"github.com/lethe/lethe/router/supergraph"
+)
+
+// auditFolder holds the suites of the public federation audit, outside the repository; tests skip where it is absent.
+const auditFolder = "../../../shared/data/federation-audit"
+
+func TestParseAudit(t *testing.T) {
+	t.Parallel()
+	files, _ := filepath.Glob(filepath.Join(auditFolder, "*.json"))
+	if len(files) == 0 {
+		t.Skip("the audit's suites are not here")
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var suite struct {
+				Supergraph string
+				Tests      []struct {
+					Query    string
+					Expected struct{ Errors bool }
+				}
+			}
+			if err := json.Unmarshal(raw, &suite); err != nil {
+				t.Fatal(err)
+			}
+			sg, err := supergraph.Parse(suite.Supergraph)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range suite.Tests {
+				if _, errs := gqlparser.LoadQuery(sg.API(), c.Query); errs != nil && !c.Expected.Errors {
+					t.Errorf("%s: %v", c.Query, errs)
+				}
+			}
+		})
+	}
+}
