@@ -1,0 +1,135 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2"
+
+	"github.com/lethe/lethe/router/compose"
+	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/supergraph"
+)
+
+const (
+	maxSchema    = 32 << 20
+	maxOperation = 1 << 20
+)
+
+// subgraphFlag collects --subgraph NAME=FILE[@URL].
+type subgraphFlag struct{ list []compose.Subgraph }
+
+func (f *subgraphFlag) String() string { return "" }
+
+func (f *subgraphFlag) Set(v string) error {
+	name, file, ok := strings.Cut(v, "=")
+	if !ok || name == "" || file == "" {
+		return fmt.Errorf("%q is not NAME=FILE or NAME=FILE@URL", v)
+	}
+	address := ""
+	if i := strings.Index(file, "@http"); i > 0 {
+		file, address = file[:i], file[i+1:]
+	}
+	sdl, err := readFile(file, maxSchema)
+	if err != nil {
+		return err
+	}
+	f.list = append(f.list, compose.Subgraph{Name: name, URL: address, SDL: string(sdl)})
+	return nil
+}
+
+// composeSchemas composes subgraph schemas into a supergraph.
+func composeSchemas(_ context.Context, sys System, args []string) error {
+	fs := flags(sys, "compose")
+	var subgraphs subgraphFlag
+	fs.Var(&subgraphs, "subgraph", "`NAME=FILE[@URL]`: a subgraph's name, the file with its schema, and where it is served; once for each subgraph")
+	out := fs.String("o", "", "write the supergraph to this `file` in place of standard output")
+	format := fs.String("format", "text", "text or json: how errors are written")
+	if err := parse(fs, args, 0, ""); err != nil {
+		return err
+	}
+	if len(subgraphs.list) == 0 {
+		return usage("no subgraph is named: give at least one --subgraph NAME=FILE")
+	}
+	if *format != "text" && *format != "json" {
+		return usage("--format is %q: it must be text or json", *format)
+	}
+	result, errs := compose.Compose(subgraphs.list)
+	if len(errs) > 0 {
+		if *format == "text" {
+			_, _ = fmt.Fprintln(sys.Stderr, compose.FormatText(errs))
+			return errReported
+		}
+		doc, err := json.MarshalIndent(struct {
+			Errors []compose.Error `json:"errors"`
+		}{errs}, "", "  ")
+		if err != nil {
+			return fmt.Errorf("write the errors: %w", err)
+		}
+		_, _ = fmt.Fprintln(sys.Stdout, string(doc))
+		return errReported
+	}
+	if *out == "" {
+		_, err := fmt.Fprint(sys.Stdout, result.SDL)
+		return err
+	}
+	if err := os.WriteFile(*out, []byte(result.SDL), 0o644); err != nil {
+		return fmt.Errorf("write the supergraph: %w", err)
+	}
+	return nil
+}
+
+// planOperation prints the query plan of an operation.
+func planOperation(_ context.Context, sys System, args []string) error {
+	fs := flags(sys, "plan")
+	schemaFile := fs.String("supergraph", "", "`file` with the supergraph")
+	operationFile := fs.String("operation", "", "`file` with the operation")
+	name := fs.String("name", "", "the operation's name, where the file has several")
+	format := fs.String("format", "text", "text or json")
+	if err := parse(fs, args, 0, ""); err != nil {
+		return err
+	}
+	if *schemaFile == "" || *operationFile == "" {
+		return usage("--supergraph and --operation are needed")
+	}
+	if *format != "text" && *format != "json" {
+		return usage("--format is %q: it must be text or json", *format)
+	}
+	sdl, err := readFile(*schemaFile, maxSchema)
+	if err != nil {
+		return err
+	}
+	text, err := readFile(*operationFile, maxOperation)
+	if err != nil {
+		return err
+	}
+	sg, err := supergraph.Parse(string(sdl))
+	if err != nil {
+		return fmt.Errorf("read the supergraph: %w", err)
+	}
+	doc, errs := gqlparser.LoadQuery(sg.API(), string(text))
+	if len(errs) > 0 {
+		return fmt.Errorf("the operation is not valid: %w", errs)
+	}
+	planner, err := plan.NewPlanner(sg)
+	if err != nil {
+		return fmt.Errorf("prepare to plan: %w", err)
+	}
+	p, err := planner.Plan(doc, *name)
+	if err != nil {
+		return fmt.Errorf("plan the operation: %w", err)
+	}
+	if *format == "json" {
+		doc, err := json.MarshalIndent(p, "", "  ")
+		if err != nil {
+			return fmt.Errorf("write the plan: %w", err)
+		}
+		_, err = fmt.Fprintln(sys.Stdout, string(doc))
+		return err
+	}
+	_, err = fmt.Fprintln(sys.Stdout, p.String())
+	return err
+}

@@ -1,0 +1,153 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/lethe/lethe/chassis"
+	"github.com/lethe/lethe/cmd/internal/process"
+)
+
+const defaultListen = ":8080"
+
+// subgraph runs one subgraph.
+func subgraph(ctx context.Context, sys System, args []string) error {
+	fs := flags(sys, "subgraph")
+	var s server
+	s.register(fs, "")
+	name, rest := firstWord(args)
+	if err := parse(fs, rest, 0, ""); err != nil {
+		return err
+	}
+	env := chassis.NewEnv(sys.Lookup)
+	p, err := process.ReadSubgraph(env, name, sys.BuildID)
+	if err != nil {
+		return usage("%s", err)
+	}
+	return serve(ctx, sys, env, s, p)
+}
+
+// work runs the workflows.
+func work(ctx context.Context, sys System, args []string) error {
+	fs := flags(sys, "worker")
+	var s server
+	s.register(fs, "")
+	if err := parse(fs, args, 0, ""); err != nil {
+		return err
+	}
+	env := chassis.NewEnv(sys.Lookup)
+	return serve(ctx, sys, env, s, process.ReadWorker(env, sys.BuildID))
+}
+
+// supportConsole runs the support staff's pages.
+func supportConsole(ctx context.Context, sys System, args []string) error {
+	fs := flags(sys, "console")
+	var s server
+	s.register(fs, "")
+	if err := parse(fs, args, 0, ""); err != nil {
+		return err
+	}
+	env := chassis.NewEnv(sys.Lookup)
+	return serve(ctx, sys, env, s, process.ReadConsole(env))
+}
+
+// sandbox runs the outside parties that stand in for real ones.
+func sandbox(ctx context.Context, sys System, args []string) error {
+	fs := flags(sys, "sandbox")
+	var s server
+	s.register(fs, "")
+	if err := parse(fs, args, 0, ""); err != nil {
+		return err
+	}
+	env := chassis.NewEnv(sys.Lookup)
+	return serve(ctx, sys, env, s, process.ReadSandbox(env))
+}
+
+// opener is a process whose configuration was read.
+type opener interface {
+	Open(ctx context.Context, log *slog.Logger) (*process.Opened, error)
+}
+
+// serve listens, opens the process and serves it until ctx is done.
+func serve(ctx context.Context, sys System, env *chassis.Env, s server, p opener) (err error) {
+	log, err := logger(sys, env)
+	if err != nil {
+		return err
+	}
+	addr := listenAddress(env, s)
+	if done, err := configured(sys, env, s); done || err != nil {
+		return err
+	}
+	ln, err := listen(ctx, addr)
+	if err != nil {
+		return err
+	}
+	opened, err := p.Open(ctx, log)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		err = errors.Join(err, opened.Close(stop))
+	}()
+	log.Info("serving", "service", opened.Service.Name, "addr", ln.Addr().String())
+	return chassis.Serve(ctx, log, ln, opened.Service)
+}
+
+func listenAddress(env *chassis.Env, s server) string {
+	fromEnv := env.String("LISTEN", defaultListen)
+	if s.listen != "" {
+		return s.listen
+	}
+	return fromEnv
+}
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, usage("%s is in use by another program: stop it, or choose another address with --listen", addr)
+	case err != nil:
+		return nil, usage("%s cannot be listened on: %s", addr, err)
+	}
+	return ln, nil
+}
+
+// firstWord takes the first argument that is no flag off args.
+func firstWord(args []string) (string, []string) {
+	if len(args) > 0 && len(args[0]) > 0 && args[0][0] != '-' {
+		return args[0], args[1:]
+	}
+	return "", args
+}
+
+// seed fills empty databases.
+func seed(ctx context.Context, sys System, args []string) error {
+	fs := flags(sys, "seed")
+	check := fs.Bool("check", false, "read the configuration, say whether it is right, and exit")
+	if err := parse(fs, args, 0, ""); err != nil {
+		return err
+	}
+	env := chassis.NewEnv(sys.Lookup)
+	log, err := logger(sys, env)
+	if err != nil {
+		return err
+	}
+	s := process.ReadSeed(env)
+	if done, err := configured(sys, env, server{check: *check}); done || err != nil {
+		return err
+	}
+	began := time.Now()
+	seeded, err := s.Run(ctx, log)
+	if err != nil {
+		return err
+	}
+	log.Info("seeded", "products", seeded.Products, "customers", seeded.Customers, "seconds", time.Since(began).Seconds())
+	return nil
+}

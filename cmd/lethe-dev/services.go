@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/lethe/lethe/chassis"
+	"github.com/lethe/lethe/cmd/internal/process"
+)
+
+// opener is a process whose configuration was read.
+type opener interface {
+	Open(ctx context.Context, log *slog.Logger) (*process.Opened, error)
+}
+
+// startServices opens and serves every process, and seeds the databases. Settings get what is only known on the way.
+func startServices(ctx context.Context, log *slog.Logger, out *steps, p ports, env func() *chassis.Env, all *group, settings map[string]string) error {
+	ln, address, err := listenLocal(ctx)
+	if err != nil {
+		return err
+	}
+	settings["STRIPE_API_URL"], settings["COURIER_URL"] = address+"/stripe", address+"/courier"
+	began := time.Now()
+	e := env()
+	if err := open(ctx, log, all, e, process.ReadSandbox(e), ln); err != nil {
+		return err
+	}
+	out.done("sandbox", "payment and courier, "+ln.Addr().String(), began)
+
+	var wg sync.WaitGroup
+	errs := make([]error, len(process.SubgraphNames())+1)
+	for i, name := range process.SubgraphNames() {
+		wg.Go(func() {
+			began := time.Now()
+			e := env()
+			s, err := process.ReadSubgraph(e, name, "")
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			if errs[i] = listenAndOpen(ctx, log, all, e, s, p.addr(portCatalogue+i)); errs[i] == nil {
+				out.done(name, "subgraph, "+p.addr(portCatalogue+i), began)
+			}
+		})
+	}
+	wg.Go(func() {
+		began := time.Now()
+		e := env()
+		ln, _, err := listenLocal(ctx)
+		if err != nil {
+			errs[len(errs)-1] = err
+			return
+		}
+		if errs[len(errs)-1] = open(ctx, log, all, e, process.ReadWorker(e, ""), ln); errs[len(errs)-1] == nil {
+			out.done("worker", "fulfilment and erasure", began)
+		}
+	})
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+
+	began = time.Now()
+	seed := process.ReadSeed(env())
+	seeded, err := seed.Run(ctx, log)
+	if err != nil {
+		return fmt.Errorf("seed the databases: %w", err)
+	}
+	out.done("seed", seeded.String(), began)
+
+	began = time.Now()
+	e = env()
+	router, err := process.ReadRouter(e, process.RouterOptions{SubgraphURL: func(i int) string { return p.url(portCatalogue+i) + "/graphql" }})
+	if err != nil {
+		return err
+	}
+	tokens, err := process.NewTokenHandler(env(), seeded.FirstCustomer)
+	if err != nil {
+		return err
+	}
+	router.Wrap = func(h process.Handler) process.Handler { return devHandler(h, tokens) }
+	if err := listenAndOpen(ctx, log, all, e, router, p.addr(portRouter)); err != nil {
+		return err
+	}
+	out.done("router", "graph and playground, "+p.addr(portRouter), began)
+
+	began = time.Now()
+	e = env()
+	if err := listenAndOpen(ctx, log, all, e, process.ReadConsole(e), p.addr(portConsole)); err != nil {
+		return err
+	}
+	out.done("console", "support staff's pages, "+p.addr(portConsole), began)
+	return nil
+}
+
+func listenAndOpen(ctx context.Context, log *slog.Logger, all *group, env *chassis.Env, o opener, addr string) error {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return open(ctx, log, all, env, o, ln)
+}
+
+func open(ctx context.Context, log *slog.Logger, all *group, env *chassis.Env, o opener, ln net.Listener) error {
+	if err := env.Err(); err != nil {
+		return errors.Join(usageError("the environment is not right: "+err.Error()), ln.Close())
+	}
+	opened, err := o.Open(ctx, log)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	all.serve(opened, ln)
+	return nil
+}
