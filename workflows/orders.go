@@ -39,7 +39,7 @@ const (
 	ActivityAuthorised = "orders.Authorised" // OrderRef -> Authorisation, for a payment that the customer must confirm
 	ActivityVoid       = "orders.Void"       // OrderRef
 	ActivityDispatch   = "orders.Dispatch"   // DispatchRequest -> Tracking
-	ActivityRecall     = "orders.Recall"     // OrderRef
+	ActivityRecall     = "orders.Recall"     // OrderRef -> Tracking
 	ActivityShipment   = "orders.Shipment"   // ShipmentEvent
 	ActivityTrack      = "orders.Track"      // OrderRef -> Tracking
 	ActivityExpedite   = "orders.Expedite"   // OrderRef

@@ -63,7 +63,7 @@ type Sandbox struct {
 }
 
 // NewSandbox gives a sandbox, which is to be served at the root of an address.
-func NewSandbox(o SandboxOptions) (*Sandbox, error) {
+func NewSandbox(_ context.Context, o SandboxOptions) (*Sandbox, error) {
 	if o.DB == nil || o.Log == nil {
 		return nil, errors.New("the payment sandbox needs a database and a log")
 	}

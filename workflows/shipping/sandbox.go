@@ -1,6 +1,7 @@
 package shipping
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
@@ -10,11 +11,14 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/lethe/lethe/chassis/mongodb"
 )
 
 // Postal codes that decide in the sandbox what becomes of a parcel. All others are delivered.
@@ -25,31 +29,28 @@ const (
 	PostalCodeHold = "99999"
 )
 
-// SandboxOptions say what a sandbox courier keeps its state in and whom it tells.
+// SandboxOptions say what a sandbox courier keeps its state in.
 type SandboxOptions struct {
 	DB  *mongo.Database
 	Log *slog.Logger
-	// APIKey is the only key that is admitted.
-	APIKey string
-	// WebhookURL is told of every event, in order and again until it answers with 2xx; WebhookSecret signs the events.
-	WebhookURL    string
-	WebhookSecret []byte
+	// Key is the secret that its customers share with it.
+	Key []byte
 	// Pace is how long each leg of a parcel's way takes; a second when zero.
 	Pace time.Duration
 }
 
-// Sandbox is a courier. It keeps no address. Its state is in MongoDB and outlives its process. It is for development and
-// tests.
+// Sandbox is a courier. It keeps no address. Its state is in MongoDB and outlives its process; parcels move when
+// somebody looks. It is for development and tests.
 type Sandbox struct {
 	parcels *mongo.Collection
+	events  *mongo.Collection
 	log     *slog.Logger
-	apiKey  string
-	url     string
-	secret  []byte
+	token   string
 	pace    time.Duration
-	http    *http.Client
 	mux     *http.ServeMux
-	wake    chan struct{}
+
+	mu      sync.Mutex
+	changed chan struct{} // closed when something changed
 }
 
 // parcelRecord is a parcel as the sandbox keeps it.
@@ -60,44 +61,45 @@ type parcelRecord struct {
 	Status        string `bson:"status"`
 	Undeliverable bool   `bson:"undeliverable"`
 	Hold          bool   `bson:"hold"`
-	// Step counts the changes: every change is made to the step that was read.
-	Step int `bson:"step"`
-	// NextAt is when there is something to do; zero when there is nothing.
+	// NextAt is when the parcel moves on; zero when it does not by itself.
 	NextAt time.Time `bson:"nextAt,omitempty"`
-	// Untold is the event that the webhook has not taken yet, and Tries how often it was told.
-	Untold *Event `bson:"untold,omitempty"`
-	Tries  int    `bson:"tries"`
 }
 
-// NewSandbox gives a sandbox, which is to be served at the root of an address, and whose Run moves the parcels.
-func NewSandbox(o SandboxOptions) (*Sandbox, error) {
-	switch {
-	case o.DB == nil || o.Log == nil:
+// NewSandbox gives a sandbox, which is to be served at the root of an address.
+func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
+	if o.DB == nil || o.Log == nil {
 		return nil, errors.New("the courier sandbox needs a database and a log")
-	case o.APIKey == "":
-		return nil, errors.New("the courier sandbox needs an API key")
-	case o.WebhookURL == "" || len(o.WebhookSecret) < 32:
-		return nil, errors.New("the courier sandbox needs a webhook's address and a secret of at least 32 bytes")
+	}
+	if len(o.Key) < 16 {
+		return nil, errors.New("the courier sandbox needs a key of at least 16 bytes")
 	}
 	if o.Pace <= 0 {
 		o.Pace = time.Second
 	}
 	s := &Sandbox{
-		parcels: o.DB.Collection("courier_parcels"), log: o.Log, apiKey: o.APIKey, url: o.WebhookURL, secret: o.WebhookSecret, pace: o.Pace,
-		http: &http.Client{Timeout: 10 * time.Second}, mux: http.NewServeMux(), wake: make(chan struct{}, 1),
+		parcels: o.DB.Collection("courier_parcels"), events: o.DB.Collection("courier_events"), log: o.Log, token: token(o.Key),
+		pace: o.Pace, mux: http.NewServeMux(), changed: make(chan struct{}),
+	}
+	err := mongodb.EnsureIndexes(ctx, o.DB, []mongodb.Index{
+		{Collection: s.parcels.Name(), Keys: bson.D{{Key: "nextAt", Value: 1}}, Options: options.Index().SetSparse(true)},
+		{Collection: s.events.Name(), Keys: bson.D{{Key: "parcel", Value: 1}, {Key: "status", Value: 1}}, Options: options.Index().SetUnique(true)},
+	})
+	if err != nil {
+		return nil, err
 	}
 	s.mux.HandleFunc("POST /v1/shipments", s.create)
 	s.mux.HandleFunc("GET /v1/shipments/{id}", s.status)
 	s.mux.HandleFunc("POST /v1/shipments/{id}/cancel", s.cancel)
 	s.mux.HandleFunc("POST /v1/shipments/{id}/expedite", s.expedite)
+	s.mux.HandleFunc("GET /v1/events", s.feed)
 	return s, nil
 }
 
 // ServeHTTP implements [http.Handler].
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || subtle.ConstantTimeCompare([]byte(key), []byte(s.apiKey)) != 1 {
-		s.refuse(w, http.StatusUnauthorized, "The API key is missing or wrong.")
+	if !ok || subtle.ConstantTimeCompare([]byte(key), []byte(s.token)) != 1 {
+		s.refuse(w, http.StatusUnauthorized, "The key is missing or wrong.")
 		return
 	}
 	s.mux.ServeHTTP(w, r)
@@ -140,7 +142,7 @@ func (s *Sandbox) status(w http.ResponseWriter, r *http.Request) {
 func (s *Sandbox) cancel(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	_, err := s.parcels.UpdateOne(r.Context(), bson.D{{Key: "_id", Value: id}, {Key: "status", Value: StatusPreparing}},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: StatusCancelled}}}, {Key: "$unset", Value: bson.D{{Key: "nextAt", Value: ""}}}, {Key: "$inc", Value: bson.D{{Key: "step", Value: 1}}}})
+		bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: StatusCancelled}}}, {Key: "$unset", Value: bson.D{{Key: "nextAt", Value: ""}}}})
 	if err == nil {
 		// A parcel that was never heard of is cancelled beforehand.
 		_, err = s.parcels.UpdateOne(r.Context(), bson.D{{Key: "_id", Value: id}},
@@ -156,7 +158,7 @@ func (s *Sandbox) cancel(w http.ResponseWriter, r *http.Request) {
 func parcelFields(p parcelRecord) bson.D {
 	return bson.D{
 		{Key: "orderId", Value: p.OrderID}, {Key: "tracking", Value: p.Tracking}, {Key: "status", Value: p.Status}, {Key: "undeliverable", Value: p.Undeliverable},
-		{Key: "hold", Value: p.Hold}, {Key: "step", Value: p.Step}, {Key: "tries", Value: p.Tries},
+		{Key: "hold", Value: p.Hold},
 	}
 }
 
@@ -164,7 +166,7 @@ func (s *Sandbox) expedite(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	_, err := s.parcels.UpdateOne(r.Context(),
 		bson.D{{Key: "_id", Value: id}, {Key: "hold", Value: true}, {Key: "status", Value: bson.D{{Key: "$in", Value: []string{StatusPreparing, StatusInTransit, StatusOutForDelivery}}}}},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "hold", Value: false}, {Key: "nextAt", Value: time.Now().UTC()}}}, {Key: "$inc", Value: bson.D{{Key: "step", Value: 1}}}})
+		bson.D{{Key: "$set", Value: bson.D{{Key: "hold", Value: false}, {Key: "nextAt", Value: time.Now().UTC()}}}})
 	if err != nil {
 		s.fail(w, r, fmt.Errorf("expedite a parcel: %w", err))
 		return
@@ -188,6 +190,9 @@ func (s *Sandbox) answer(w http.ResponseWriter, r *http.Request, id string, want
 		s.refuse(w, http.StatusConflict, "The shipment is "+found.Status+".")
 		return
 	}
+	if found.Status == collected {
+		found.Status = StatusInTransit
+	}
 	s.write(w, http.StatusOK, Label{Carrier: "Lethe Courier", TrackingNumber: found.Tracking, Status: found.Status})
 }
 
@@ -206,11 +211,4 @@ func (s *Sandbox) write(w http.ResponseWriter, code int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(v)
-}
-
-func (s *Sandbox) notify() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
 }

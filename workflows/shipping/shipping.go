@@ -1,11 +1,12 @@
-// Package shipping is how Lethe sends parcels: a client of a courier's API, the reading of the courier's signed events,
-// and a sandbox courier whose parcels arrive within seconds. The courier is given an address to print a label from, and
-// nothing else about a person.
+// Package shipping is how Lethe sends parcels: a client of a courier's API and its feed of events, and a sandbox courier
+// whose parcels arrive within seconds. The courier is given an address to print a label from, and nothing else about a
+// person.
 package shipping
 
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,19 +21,18 @@ import (
 type Options struct {
 	// BaseURL is the address of the courier's API.
 	BaseURL string
-	// APIKey is sent as a bearer token.
-	APIKey string
-	// WebhookSecret is the key with which the courier signs its events.
-	WebhookSecret []byte
-	// Timeout bounds one request; ten seconds when zero.
+	// Key is the secret shared with the courier, sent as a bearer token.
+	Key []byte
+	// Timeout bounds one request, beside what it asks the courier to wait; ten seconds when zero.
 	Timeout time.Duration
 }
 
 // Client asks a courier to take parcels.
 type Client struct {
-	base string
-	key  string
-	http *http.Client
+	base    string
+	key     string
+	timeout time.Duration
+	http    *http.Client
 }
 
 // New gives a client. It sends nothing yet.
@@ -41,14 +41,16 @@ func New(o Options) (*Client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("the address of the courier is not a URL such as https://courier.example")
 	}
-	if o.APIKey == "" {
-		return nil, errors.New("the API key of the courier is missing")
+	if len(o.Key) < 16 {
+		return nil, errors.New("the key of the courier must have at least 16 bytes")
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
 	}
-	return &Client{strings.TrimRight(o.BaseURL, "/"), o.APIKey, &http.Client{Timeout: o.Timeout}}, nil
+	return &Client{strings.TrimRight(o.BaseURL, "/"), token(o.Key), o.Timeout, &http.Client{}}, nil
 }
+
+func token(key []byte) string { return base64.RawURLEncoding.EncodeToString(key) }
 
 // Address is where a parcel goes.
 type Address struct {
@@ -117,10 +119,47 @@ func (c *Client) Expedite(ctx context.Context, id string) error {
 	return c.do(ctx, "expedite a parcel", http.MethodPost, "/v1/shipments/"+url.PathEscape(id)+"/expedite", nil, nil)
 }
 
+// Event is what a courier tells about a parcel. Sequence numbers rise by one.
+type Event struct {
+	Sequence int64     `json:"sequence"`
+	ParcelID string    `json:"reference"`
+	OrderID  string    `json:"order_id"`
+	Status   string    `json:"status"`
+	At       time.Time `json:"at"`
+}
+
+// MaxEvents is how many events the feed gives at once.
+const MaxEvents = 200
+
+// Events gives the events after a sequence number, oldest first. Where there are none it waits for one for as long as told,
+// at most [MaxWait], and then gives none.
+func (c *Client) Events(ctx context.Context, after int64, wait time.Duration) ([]Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout+wait)
+	defer cancel()
+	var out feed
+	err := c.do(ctx, "read the courier's events", http.MethodGet, fmt.Sprintf("/v1/events?after=%d&wait=%d", after, int(wait.Seconds())), nil, &out)
+	if err == nil && len(out.Events) > MaxEvents {
+		return nil, errors.New("read the courier's events: it gave more than it may")
+	}
+	return out.Events, err
+}
+
+// MaxWait is how long the feed waits for an event at most.
+const MaxWait = 25 * time.Second
+
+type feed struct {
+	Events []Event `json:"events"`
+}
+
 // maxAnswer bounds what is read of the courier's answers, in bytes.
-const maxAnswer = 64 << 10
+const maxAnswer = 256 << 10
 
 func (c *Client) do(ctx context.Context, what, method, path string, in, out any) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
 	var body io.Reader
 	if in != nil {
 		raw, err := json.Marshal(in)
@@ -137,7 +176,10 @@ func (c *Client) do(ctx context.Context, what, method, path string, in, out any)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: the courier cannot be reached: %w", what, err)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: the courier did not answer in time: %w", what, ctx.Err())
+		}
+		return fmt.Errorf("%s: the courier cannot be reached", what)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
