@@ -1,0 +1,54 @@
+// The playground: GraphiQL, set up by the attributes of the page's root element.
+import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import { HISTORY_PLUGIN } from '@graphiql/plugin-history';
+import { GraphiQL } from 'graphiql';
+import { useState } from 'react';
+import { createRoot } from 'react-dom/client';
+import 'graphiql/style.css';
+import './playground.css';
+import { Identity, IdentityPicker } from './identity.jsx';
+import { PlanStore, queryPlanPlugin } from './plan.jsx';
+
+const workers = { json: JSON_WORKER, graphql: GRAPHQL_WORKER };
+globalThis.MonacoEnvironment = {
+  getWorker: (_id, label) => new Worker(new URL(workers[label] ?? EDITOR_WORKER, import.meta.url), { type: 'module' }),
+};
+
+const root = document.getElementById('root');
+const { endpoint, tokenUrl, title } = root.dataset;
+const tabs = JSON.parse(root.dataset.tabs);
+
+const identity = new Identity(tokenUrl);
+const plans = new PlanStore();
+
+// What the headers editor says wins over the identity that is picked.
+async function send(url, init) {
+  const headers = new Headers(init?.headers);
+  if (!headers.has('authorization')) {
+    const token = await identity.token();
+    if (token) headers.set('authorization', `Bearer ${token}`);
+  }
+  const response = await fetch(url, { ...init, headers });
+  plans.read(response.clone());
+  return response;
+}
+
+const fetcher = createGraphiQLFetcher({ url: new URL(endpoint, location.href).href, fetch: send });
+const plugins = [HISTORY_PLUGIN, queryPlanPlugin(plans)];
+
+function Playground() {
+  // A schema is read anew for a new identity only when the page is loaded anew: every role sees the same one.
+  const [role, setRole] = useState(identity.role);
+  return (
+    <GraphiQL fetcher={fetcher} plugins={plugins} defaultTabs={tabs} defaultEditorToolsVisibility={false}>
+      <GraphiQL.Logo>
+        <span className="playground-title">{title}</span>
+        {tokenUrl && (
+          <IdentityPicker role={role} onPick={(picked) => { identity.role = picked; setRole(picked); }} />
+        )}
+      </GraphiQL.Logo>
+    </GraphiQL>
+  );
+}
+
+createRoot(root).render(<Playground />);
