@@ -1,0 +1,424 @@
+package execute
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/supergraph"
+)
+
+// Compile turns a plan into a program. The definitions are those of the client's operation, in the order of the plan's
+// variables.
+func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableDefinition) (*Program, error) {
+	c := &compiler{sg: sg, api: sg.API(), plan: p, program: &Program{plan: p, schema: sg.API(), variables: variables}}
+	c.program.root = newNode(nil, "")
+	c.program.root.static = p.Operation.RootType
+	for _, f := range p.Fetches {
+		if err := c.fetch(f); err != nil {
+			return nil, fmt.Errorf("compile fetch %d: %w", f.ID, err)
+		}
+	}
+	c.finish(c.program.root)
+	for i, f := range p.Fetches {
+		if err := c.represent(c.program.fetches[i], f); err != nil {
+			return nil, fmt.Errorf("compile fetch %d: %w", f.ID, err)
+		}
+		c.contexts(c.program.fetches[i], f)
+	}
+	var err error
+	c.program.projection, err = c.project(c.program.root, p.Operation.RootType, []guarded{{set: p.Operation.Selections}})
+	if err != nil {
+		return nil, fmt.Errorf("compile the response: %w", err)
+	}
+	return c.program, nil
+}
+
+type compiler struct {
+	sg      *supergraph.Supergraph
+	api     *ast.Schema
+	plan    *plan.Plan
+	program *Program
+}
+
+func newNode(parent *node, key string) *node {
+	return &node{parent: parent, key: key, children: map[string]*node{}, fields: map[string][]access{}}
+}
+
+func (n *node) child(key string) *node {
+	c := n.children[key]
+	if c == nil {
+		c = newNode(n, key)
+		n.children[key] = c
+		n.order = append(n.order, c)
+	}
+	return c
+}
+
+// logical is the key under which a fetch's field is known at its node.
+func logical(f *plan.Field) string {
+	if f.Key != "" {
+		return f.Key
+	}
+	return "\x00" + f.Alias
+}
+
+func (c *compiler) fetch(f *plan.Fetch) error {
+	out := &fetch{
+		id: f.ID, subgraph: f.Subgraph, kind: f.Kind, entity: len(f.Representations) > 0, guard: f.Guard,
+		waits: int32(len(f.DependsOn)),
+	}
+	for _, d := range f.DependsOn {
+		if d < 0 || d >= len(c.program.fetches) {
+			return fmt.Errorf("it depends on fetch %d, which does not stand before it", d)
+		}
+		c.program.fetches[d].dependants = append(c.program.fetches[d].dependants, f.ID)
+	}
+	at := c.program.root
+	for _, e := range f.Path {
+		at = at.children[e.Key]
+		if at == nil {
+			return fmt.Errorf("its path leads through %q, which no fetch before it answers", e.Key)
+		}
+		out.path = append(out.path, step{node: at, types: e.Types})
+	}
+	out.at = at
+	object := &shape{}
+	src := source{fetch: f.ID, shape: object}
+	switch {
+	case len(f.Path) == 0 && !out.entity:
+		src.root = true
+	default:
+		if len(at.sources) == 0 {
+			return errors.New("nothing stands at its path")
+		}
+		base := at.sources[0]
+		src.attached, src.slot = true, base.shape.size
+		base.shape.size++
+		out.attach = access{0, src.slot}
+		out.nested = !out.entity
+	}
+	at.sources = append(at.sources, src)
+	c.selections(f, at, len(at.sources)-1, object, f.Selections)
+	out.shape = object
+	if out.entity {
+		out.entities = object
+		out.shape = &shape{size: 1, fields: []shapeField{{key: []byte("_entities"), child: object}}}
+	}
+	for _, s := range flatFields(f.Selections, nil) {
+		if s.Key != "" {
+			out.keys = append(out.keys, s.Key)
+		}
+	}
+	c.render(out, f)
+	c.program.fetches = append(c.program.fetches, out)
+	return nil
+}
+
+func flatFields(set plan.SelectionSet, out []*plan.Field) []*plan.Field {
+	for _, s := range set {
+		if s.Field != nil {
+			out = append(out, s.Field)
+		} else {
+			out = flatFields(s.Fragment.Selections, out)
+		}
+	}
+	return out
+}
+
+// selections adds what a fetch asks of an object to its shape and to the node's sources.
+func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set plan.SelectionSet) {
+	for _, s := range set {
+		if s.Fragment != nil {
+			c.selections(f, n, src, sh, s.Fragment.Selections)
+			continue
+		}
+		field := s.Field
+		at := -1
+		for i := range sh.fields {
+			if string(sh.fields[i].key) == field.Alias {
+				at = i
+			}
+		}
+		if at < 0 {
+			at = len(sh.fields)
+			sh.fields = append(sh.fields, shapeField{key: []byte(field.Alias), slot: sh.size})
+			sh.size++
+		}
+		slotAt := sh.fields[at].slot
+		if len(field.Selections) == 0 {
+			key := logical(field)
+			a := access{src, slotAt}
+			if !contains(n.fields[key], a) {
+				n.fields[key] = append(n.fields[key], a)
+			}
+			if field.Name == "__typename" && !contains(n.typename, a) && (field.Key == "__typename" || field.Alias == "__typename") {
+				n.typename = append(n.typename, a)
+			}
+			continue
+		}
+		child := n.child(logical(field))
+		if sh.fields[at].child == nil {
+			sh.fields[at].child = &shape{}
+		}
+		inner := sh.fields[at].child
+		index := -1
+		for i, cs := range child.sources {
+			if cs.fetch == f.ID && !cs.attached && cs.parent == src && cs.slot == slotAt {
+				index = i
+			}
+		}
+		if index < 0 {
+			index = len(child.sources)
+			child.sources = append(child.sources, source{fetch: f.ID, shape: inner, parent: src, slot: slotAt})
+		}
+		c.selections(f, child, index, inner, field.Selections)
+	}
+}
+
+func contains(as []access, a access) bool {
+	for _, x := range as {
+		if x == a {
+			return true
+		}
+	}
+	return false
+}
+
+// finish gives every shape at least one slot, so that objects of different places never share an offset.
+func (c *compiler) finish(n *node) {
+	for i := range n.sources {
+		if n.sources[i].shape.size == 0 {
+			n.sources[i].shape.size = 1
+		}
+	}
+	for _, child := range n.order {
+		c.finish(child)
+	}
+}
+
+// render writes the request up to the variables' values.
+func (c *compiler) render(out *fetch, f *plan.Fetch) {
+	index := map[string]int{}
+	for i, v := range c.plan.Operation.Variables {
+		index[v.Name] = i
+	}
+	var b strings.Builder
+	switch f.Kind {
+	case plan.Mutation:
+		b.WriteString("mutation")
+	case plan.Subscription:
+		b.WriteString("subscription")
+	default:
+		b.WriteString("query")
+	}
+	if name := c.plan.Operation.Name; name != "" {
+		fmt.Fprintf(&b, " %s__%s__%d", name, identifier(f.Subgraph), f.ID)
+	}
+	var declared []string
+	if out.entity {
+		declared = append(declared, "$representations:[_Any!]!")
+	}
+	contexts := map[string]bool{}
+	for _, r := range f.Representations {
+		for _, ctx := range r.Contexts {
+			contexts[ctx.Variable] = true
+		}
+	}
+	for _, name := range f.Variables {
+		i, ok := index[name]
+		if !ok {
+			continue
+		}
+		v := c.plan.Operation.Variables[i]
+		text := "$" + v.Name + ":" + v.Type
+		if v.HasDefault {
+			text += "=" + v.Default
+		}
+		declared = append(declared, text)
+		out.variables = append(out.variables, i)
+	}
+	for _, t := range c.contextTypes(f) {
+		declared = append(declared, t)
+	}
+	// @skip and @include stay in the subgraph's query, and so do their variables.
+	for _, name := range guardVariables(c.plan.Operation, f.Selections) {
+		i, ok := index[name]
+		if !ok || containsInt(out.variables, i) {
+			continue
+		}
+		declared = append(declared, "$"+name+":"+c.plan.Operation.Variables[i].Type)
+		out.variables = append(out.variables, i)
+	}
+	if len(declared) > 0 {
+		b.WriteString("(" + strings.Join(declared, ",") + ")")
+	}
+	if out.entity {
+		b.WriteString("{_entities(representations:$representations)")
+		c.write(&b, f.Selections)
+		b.WriteString("}")
+	} else {
+		c.write(&b, f.Selections)
+	}
+	out.named = []byte(b.String())
+	out.prefix = append(append([]byte(`{"query":`), quote(b.String())...), `,"variables":{`...)
+}
+
+func identifier(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, s)
+}
+
+func containsInt(xs []int, x int) bool {
+	for _, y := range xs {
+		if x == y {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *compiler) contextTypes(f *plan.Fetch) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, r := range f.Representations {
+		for _, ctx := range r.Contexts {
+			if !seen[ctx.Variable] {
+				seen[ctx.Variable] = true
+				out = append(out, "$"+ctx.Variable+":"+ctx.Type)
+			}
+		}
+	}
+	return out
+}
+
+// guardVariables gives the variables of the guards in a selection set that a subgraph's query can carry: those that are
+// one conjunction, written as nested @include and @skip.
+func guardVariables(op *plan.Operation, set plan.SelectionSet) []string {
+	var out []string
+	seen := map[string]bool{}
+	var walk func(plan.SelectionSet)
+	add := func(g plan.Guard) {
+		for _, cond := range guardConditions(op, g) {
+			if !seen[cond.Variable] {
+				seen[cond.Variable] = true
+				out = append(out, cond.Variable)
+			}
+		}
+	}
+	walk = func(set plan.SelectionSet) {
+		for _, s := range set {
+			if s.Field != nil {
+				add(s.Field.Guard)
+				walk(s.Field.Selections)
+			} else {
+				add(s.Fragment.Guard)
+				walk(s.Fragment.Selections)
+			}
+		}
+	}
+	walk(set)
+	return out
+}
+
+// guardConditions gives the conditions of a guard that a subgraph's query can carry, or none: then the subgraph answers
+// more than the client wants, and the projection leaves it out.
+func guardConditions(op *plan.Operation, g plan.Guard) []plan.Condition {
+	if len(g) != 1 {
+		return nil
+	}
+	var out []plan.Condition
+	include, skip := "", ""
+	for bit := range op.Conditions {
+		if g[0]&(1<<bit) == 0 {
+			continue
+		}
+		cond := op.Conditions[bit]
+		if cond.Label != "" {
+			return nil
+		}
+		// A field takes one @include and one @skip.
+		if cond.Equals {
+			if include != "" {
+				return nil
+			}
+			include = cond.Variable
+		} else {
+			if skip != "" {
+				return nil
+			}
+			skip = cond.Variable
+		}
+		out = append(out, cond)
+	}
+	return out
+}
+
+func (c *compiler) write(b *strings.Builder, set plan.SelectionSet) {
+	b.WriteByte('{')
+	for i, s := range set {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if s.Fragment != nil {
+			b.WriteString("...")
+			if s.Fragment.TypeCondition != "" {
+				b.WriteString("on " + s.Fragment.TypeCondition)
+			}
+			c.directives(b, s.Fragment.Guard)
+			c.write(b, s.Fragment.Selections)
+			continue
+		}
+		f := s.Field
+		if f.Alias != f.Name {
+			b.WriteString(f.Alias + ":")
+		}
+		b.WriteString(f.Name)
+		for j, a := range f.Arguments {
+			if j == 0 {
+				b.WriteByte('(')
+			} else {
+				b.WriteByte(',')
+			}
+			b.WriteString(a.Name + ":" + a.Value)
+		}
+		if len(f.Arguments) > 0 {
+			b.WriteByte(')')
+		}
+		c.directives(b, f.Guard)
+		if len(f.Selections) > 0 {
+			c.write(b, f.Selections)
+		}
+	}
+	b.WriteByte('}')
+}
+
+func (c *compiler) directives(b *strings.Builder, g plan.Guard) {
+	for _, cond := range guardConditions(c.plan.Operation, g) {
+		name := "@include"
+		if !cond.Equals {
+			name = "@skip"
+		}
+		b.WriteString(name + "(if:$" + cond.Variable + ")")
+	}
+}
+
+// quote writes a string as JSON.
+func quote(s string) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(s) != nil {
+		return []byte(`""`)
+	}
+	return bytes.TrimRight(b.Bytes(), "\n")
+}

@@ -1,0 +1,208 @@
+package execute
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/lethe/lethe/router/plan"
+)
+
+// guarded is a selection set that takes part under a guard.
+type guarded struct {
+	set   plan.SelectionSet
+	guard plan.Guard
+}
+
+// entry is all that one runtime type of an object answers under one response key.
+type entry struct {
+	key      string
+	field    *plan.Field
+	guard    plan.Guard
+	children []guarded
+}
+
+// project compiles how the object at n, of the API's type, is written.
+func (c *compiler) project(n *node, typeName string, sets []guarded) (*objectProjection, error) {
+	def := c.api.Types[typeName]
+	if def == nil {
+		return nil, fmt.Errorf("the API has no type %s", typeName)
+	}
+	out := &objectProjection{node: n}
+	if def.Kind == ast.Object {
+		n.setStatic(def.Name)
+		fields, err := c.fields(n, def, sets)
+		out.static = fields
+		return out, err
+	}
+	out.byType = map[string][]projected{}
+	for _, possible := range c.api.GetPossibleTypes(def) {
+		fields, err := c.fields(n, possible, sets)
+		if err != nil {
+			return nil, err
+		}
+		out.byType[possible.Name] = fields
+	}
+	return out, nil
+}
+
+// setStatic notes the only runtime type that can stand at n. Under one response key fields of several types can stand,
+// and then there is no such type.
+func (n *node) setStatic(name string) {
+	switch {
+	case n.mixed:
+	case n.static == "":
+		n.static = name
+	case n.static != name:
+		n.static, n.mixed = "", true
+	}
+}
+
+// fields compiles what an object of one runtime type answers, a field for each response key in the order in which the
+// keys first appear (GraphQL specification, CollectFields).
+func (c *compiler) fields(n *node, def *ast.Definition, sets []guarded) ([]projected, error) {
+	var entries []*entry
+	for _, s := range sets {
+		entries = c.collect(entries, def, s.set, s.guard)
+	}
+	var out []projected
+	for _, e := range entries {
+		p, err := c.field(n, def, e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (c *compiler) collect(entries []*entry, def *ast.Definition, set plan.SelectionSet, guard plan.Guard) []*entry {
+	for _, s := range set {
+		if s.Fragment != nil {
+			if t := s.Fragment.TypeCondition; t != "" && !c.applies(def, t) {
+				continue
+			}
+			entries = c.collect(entries, def, s.Fragment.Selections, both(guard, s.Fragment.Guard))
+			continue
+		}
+		f := s.Field
+		g := both(guard, f.Guard)
+		i := slices.IndexFunc(entries, func(e *entry) bool { return e.key == f.Alias })
+		if i < 0 {
+			e := &entry{key: f.Alias, field: f, guard: g}
+			if len(f.Selections) > 0 {
+				e.children = []guarded{{f.Selections, g}}
+			}
+			entries = append(entries, e)
+			continue
+		}
+		e := entries[i]
+		e.guard = either(e.guard, g)
+		if len(f.Selections) > 0 {
+			e.children = append(e.children, guarded{f.Selections, g})
+		}
+	}
+	return entries
+}
+
+func (c *compiler) applies(def *ast.Definition, condition string) bool {
+	if def.Name == condition {
+		return true
+	}
+	t := c.api.Types[condition]
+	if t == nil || t.Kind == ast.Object {
+		return false
+	}
+	return slices.ContainsFunc(c.api.GetPossibleTypes(t), func(p *ast.Definition) bool { return p.Name == def.Name })
+}
+
+// both is the conjunction of two guards.
+func both(a, b plan.Guard) plan.Guard {
+	if len(a) == 0 {
+		return b
+	}
+	if len(b) == 0 {
+		return a
+	}
+	var out plan.Guard
+	for _, x := range a {
+		for _, y := range b {
+			if !slices.Contains(out, x|y) {
+				out = append(out, x|y)
+			}
+		}
+	}
+	return out
+}
+
+// either is the disjunction of two guards.
+func either(a, b plan.Guard) plan.Guard {
+	if len(a) == 0 || len(b) == 0 {
+		return nil
+	}
+	out := slices.Clone(a)
+	for _, y := range b {
+		if !slices.Contains(out, y) {
+			out = append(out, y)
+		}
+	}
+	return out
+}
+
+func (c *compiler) field(n *node, def *ast.Definition, e *entry) (projected, error) {
+	p := projected{key: append(quote(e.key), ':'), name: e.key, parent: def.Name, field: e.field.Name, guard: e.guard}
+	if e.field.Name == "__typename" {
+		p.typename, p.constant = true, quote(def.Name)
+		return p, nil
+	}
+	if def == c.api.Query && (e.field.Name == "__schema" || e.field.Name == "__type") {
+		intro, err := newIntrospection(c.api, e.field, e.children)
+		p.intro = intro
+		return p, err
+	}
+	fd := def.Fields.ForName(e.field.Name)
+	if fd == nil {
+		return p, fmt.Errorf("the API has no field %s.%s", def.Name, e.field.Name)
+	}
+	p.typ = fd.Type
+	inner := c.api.Types[fd.Type.Name()]
+	if inner != nil && inner.Kind == ast.Enum {
+		p.values = c.hiddenValues(inner)
+	}
+	if len(e.children) == 0 {
+		p.access = n.fields[e.key]
+		return p, nil
+	}
+	// A field of a child may add nothing of its own: then the object's presence alone counts. Each guard of a parent
+	// that all share is left out of the children.
+	children := make([]guarded, len(e.children))
+	for i, ch := range e.children {
+		children[i] = ch
+		if len(e.children) == 1 {
+			children[i].guard = nil
+		}
+	}
+	child := n.children[e.key]
+	if child == nil {
+		// No fetch answers it: it stands for null, and what is below is never reached.
+		return p, nil
+	}
+	p.access = childAccess(child)
+	var err error
+	p.child, err = c.project(child, fd.Type.Name(), children)
+	return p, err
+}
+
+// hiddenValues gives the values of an enum that the API knows, where the supergraph knows more.
+func (c *compiler) hiddenValues(def *ast.Definition) map[string]bool {
+	t := c.sg.Type(def.Name)
+	if t == nil || len(t.Values) <= len(def.EnumValues) {
+		return nil
+	}
+	out := map[string]bool{}
+	for _, v := range def.EnumValues {
+		out[v.Name] = true
+	}
+	return out
+}

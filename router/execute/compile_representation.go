@@ -1,0 +1,172 @@
+package execute
+
+import (
+	"fmt"
+
+	"github.com/lethe/lethe/router/plan"
+)
+
+// represent compiles how objects at a fetch's path become representations. Fields may be read from any source of the
+// node, whichever fetch it came from.
+func (c *compiler) represent(out *fetch, f *plan.Fetch) error {
+	for i := range f.Representations {
+		r := &f.Representations[i]
+		compiled := &representation{types: r.Types}
+		if r.Typename != "" {
+			compiled.typename = quote(r.Typename)
+		}
+		parent := ""
+		if len(r.Types) > 0 {
+			parent = r.Types[0]
+		}
+		fields, err := c.representationFields(out.at, r.Fields, parent, nil)
+		if err != nil {
+			return err
+		}
+		compiled.fields = fields
+		out.represents = append(out.represents, compiled)
+	}
+	return nil
+}
+
+func (c *compiler) representationFields(n *node, set plan.SelectionSet, parent string, types []string) ([]representationField, error) {
+	var out []representationField
+	for _, s := range set {
+		if s.Fragment != nil {
+			inner, at := types, parent
+			if t := s.Fragment.TypeCondition; t != "" {
+				inner, at = intersect(types, c.possible(t)), t
+			}
+			fields, err := c.representationFields(n, s.Fragment.Selections, at, inner)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, fields...)
+			continue
+		}
+		f := s.Field
+		if f.Name == "__typename" && len(f.Selections) == 0 {
+			continue // written first, always
+		}
+		if f.Parent != "" {
+			parent = f.Parent
+		}
+		field := representationField{key: append(quote(f.Name), ':'), types: types, guard: f.Guard, nullable: c.nullable(parent, f.Name)}
+		if len(f.Selections) == 0 {
+			field.access = n.fields[logical(f)]
+			if len(field.access) == 0 {
+				return nil, fmt.Errorf("no fetch answers %q, which a representation needs", logical(f))
+			}
+			out = append(out, field)
+			continue
+		}
+		child := n.children[logical(f)]
+		if child == nil {
+			return nil, fmt.Errorf("no fetch answers %q, which a representation needs", logical(f))
+		}
+		field.child = child
+		field.access = childAccess(child)
+		inner, err := c.representationFields(child, f.Selections, c.typeOf(parent, f.Name), nil)
+		if err != nil {
+			return nil, err
+		}
+		field.fields = inner
+		for _, s := range flatFields(f.Selections, nil) {
+			if s.Name == "__typename" {
+				field.typename = true
+			}
+		}
+		out = append(out, field)
+	}
+	return out, nil
+}
+
+// childAccess gives where the value of a composite field stands in the parent's sources.
+func childAccess(child *node) []access {
+	var out []access
+	for _, s := range child.sources {
+		if !s.attached && !s.root {
+			a := access{s.parent, s.slot}
+			if !contains(out, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// intersect keeps the names of b that a allows; nil allows all.
+func intersect(a, b []string) []string {
+	if a == nil {
+		return b
+	}
+	out := []string{}
+	for _, x := range b {
+		for _, y := range a {
+			if x == y {
+				out = append(out, x)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// possible gives the names of the object types that a type condition takes, as the whole supergraph knows them.
+func (c *compiler) possible(name string) []string {
+	t := c.sg.Type(name)
+	if t == nil {
+		return []string{name}
+	}
+	if !t.IsAbstract() {
+		return []string{name}
+	}
+	out := make([]string, 0, len(t.Possible))
+	for _, p := range t.Possible {
+		out = append(out, p.Name)
+	}
+	return out
+}
+
+func (c *compiler) nullable(parent, field string) bool {
+	if t := c.sg.Type(parent); t != nil {
+		if f := t.Field(field); f != nil && f.Type != nil {
+			return !f.Type.NonNull
+		}
+	}
+	return true
+}
+
+func (c *compiler) typeOf(parent, field string) string {
+	if t := c.sg.Type(parent); t != nil {
+		if f := t.Field(field); f != nil && f.Type != nil {
+			return f.Type.Name()
+		}
+	}
+	return ""
+}
+
+// contexts compiles the values of ancestors that a fetch passes as variables.
+func (c *compiler) contexts(out *fetch, f *plan.Fetch) {
+	for _, r := range f.Representations {
+		for _, ctx := range r.Contexts {
+			known := false
+			for _, k := range out.contexts {
+				known = known || k.name == ctx.Variable
+			}
+			if known {
+				continue
+			}
+			n := out.at
+			for range ctx.Up {
+				if n.parent != nil {
+					n = n.parent
+				}
+			}
+			fields, err := c.representationFields(n, ctx.Fields, "", nil)
+			if err == nil {
+				out.contexts = append(out.contexts, &contextVariable{name: ctx.Variable, up: ctx.Up, fields: fields})
+			}
+		}
+	}
+}

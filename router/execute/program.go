@@ -1,0 +1,132 @@
+// Package execute answers operations: it compiles a query plan once into a [Program] and runs that for each request.
+//
+// A subgraph's answer is scanned once into slots that say where values stand in its body; leaves stay the bytes that the
+// subgraph wrote, up to the response. The objects of the response are positions in a tree; each position has one or more
+// sources, an object of some fetch's answer each. The answer to an entity fetch is attached to the objects that asked for
+// it by reference.
+package execute
+
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/lethe/lethe/router/plan"
+)
+
+// Program is a compiled plan. It is immutable and shared by all requests.
+type Program struct {
+	plan       *plan.Plan
+	schema     *ast.Schema
+	fetches    []*fetch
+	root       *node
+	projection *objectProjection
+	variables  []*ast.VariableDefinition
+}
+
+// Plan gives the plan that the program was compiled from.
+func (p *Program) Plan() *plan.Plan { return p.plan }
+
+// node is a position in the response at which an object stands, possibly in lists.
+type node struct {
+	parent   *node
+	key      string
+	children map[string]*node
+	order    []*node
+	sources  []source
+	fields   map[string][]access // leaf fields by logical key
+	typename []access
+	static   string // the runtime type where it is known without asking
+	mixed    bool   // whether objects of several static types stand here
+}
+
+// source is one object that stands at a node: a field of the parent's source, or the answer of an entity fetch that is
+// attached to an object of the same node.
+type source struct {
+	fetch    int
+	shape    *shape
+	parent   int // field: index of the parent's source. attached: index of the source of this node that it is attached to
+	slot     int // in the object of parent
+	attached bool
+	root     bool // the whole answer of a root fetch at the root of the response
+}
+
+// access is where a field may be found: a slot of one of a node's sources.
+type access struct {
+	source, slot int
+}
+
+// fetch is a compiled request to a subgraph.
+type fetch struct {
+	id         int
+	subgraph   string
+	kind       plan.OperationKind
+	prefix     []byte // {"query":"...","variables":{
+	named      []byte // the operation's text, for the plan's display and for logs
+	variables  []int  // of the operation's, that the query uses
+	entity     bool
+	nested     bool // a root fetch below the root of the response
+	path       []step
+	at         *node
+	attach     access // where the answer is attached: a slot of a source of at
+	shape      *shape // of data
+	entities   *shape // of an entity
+	represents []*representation
+	dependants []int
+	waits      int32
+	guard      plan.Guard
+	keys       []string // logical keys that it answers at its node, for errors
+	contexts   []*contextVariable
+}
+
+// step is one element of a fetch's path.
+type step struct {
+	node  *node
+	types []string // runtime types that are taken; empty for all
+}
+
+// representation is how an object becomes an entity representation.
+type representation struct {
+	types    []string
+	typename []byte // "..." to be sent, or nil to send the object's own
+	fields   []representationField
+}
+
+type representationField struct {
+	key      []byte // "name":
+	access   []access
+	child    *node // for an object
+	types    []string
+	fields   []representationField
+	typename bool
+	nullable bool
+	guard    plan.Guard
+}
+
+// contextVariable passes a value of an ancestor as a variable.
+type contextVariable struct {
+	name   string
+	up     int
+	fields []representationField
+}
+
+// objectProjection writes an object of the response.
+type objectProjection struct {
+	node   *node
+	static []projected            // when the runtime type is known or makes no difference
+	byType map[string][]projected // else
+}
+
+// projected is one field of an object of the response.
+type projected struct {
+	key      []byte // "name":
+	name     string // the response key, for paths
+	parent   string // parent type and field, for errors
+	field    string
+	guard    plan.Guard
+	access   []access
+	child    *objectProjection
+	typ      *ast.Type
+	typename bool
+	constant []byte          // for __typename of a known type
+	values   map[string]bool // enum values that the API knows, where the subgraphs know others; nil for no check
+	intro    *introspection
+}

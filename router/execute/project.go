@@ -1,0 +1,204 @@
+package execute
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// respond writes the response: the data as the client asked for it, then the errors.
+func (r *run) respond(dst []byte) []byte {
+	dst = append(dst, `{"data":`...)
+	base := r.rootRefs()
+	from := len(dst)
+	dst, ok := r.object(dst, r.program.projection, base)
+	if !ok {
+		dst = append(dst[:from], "null"...)
+	}
+	if len(r.errors) > 0 {
+		dst = append(dst, `,"errors":[`...)
+		for i := range r.errors {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = r.errors[i].append(dst)
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+// object writes an object. It reports false where the object must be null because a field that may not be null is.
+func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
+	fields := p.static
+	if p.byType != nil {
+		known := false
+		if t := r.runtimeType(p.node, base); t != nil {
+			fields, known = p.byType[string(t)]
+		} else {
+			fields, known = p.byType[p.node.static]
+		}
+		if !known {
+			return dst, false // a type that the API does not show
+		}
+	}
+	dst = append(dst, '{')
+	first := true
+	for i := range fields {
+		f := &fields[i]
+		if !f.guard.Holds(r.mask) {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(dst, f.key...)
+		if f.typename {
+			dst = append(dst, f.constant...)
+			continue
+		}
+		r.path = append(r.path, pathElement{name: f.name})
+		var isNull bool
+		dst, isNull = r.field(dst, f, p.node, base)
+		bad := isNull && f.typ != nil && f.typ.NonNull
+		if bad {
+			r.violated(f)
+		}
+		r.path = r.path[:len(r.path)-1]
+		if bad {
+			return dst, false
+		}
+	}
+	return append(dst, '}'), true
+}
+
+// field writes a field's value and reports whether it is null.
+func (r *run) field(dst []byte, f *projected, n *node, base int) ([]byte, bool) {
+	if f.intro != nil {
+		return f.intro.append(dst, r), false
+	}
+	if f.child != nil {
+		vals := r.childVals(n, f.child.node, base)
+		dst, isNull := r.composite(dst, f, f.typ, vals, len(r.vals)-vals)
+		r.vals = r.vals[:vals]
+		return dst, isNull
+	}
+	v, body := r.read(n, base, f.access)
+	if v.kind != leaf {
+		return append(dst, "null"...), true
+	}
+	raw := body[v.off : v.off+v.n]
+	if f.values != nil || f.typ.Elem != nil && bytes.Contains(raw, nullWord) {
+		return r.checkedLeaf(dst, f, f.typ, raw)
+	}
+	return append(dst, raw...), false
+}
+
+// checkedLeaf writes a leaf, or a list of leaves, in which something may not be shown: an enum value that the API hides,
+// or a null in a list that takes none.
+func (r *run) checkedLeaf(dst []byte, f *projected, t *ast.Type, raw []byte) ([]byte, bool) {
+	if isNull(raw) {
+		return append(dst, "null"...), true
+	}
+	if t.Elem == nil {
+		if f.values != nil && (len(raw) < 2 || !f.values[string(raw[1:len(raw)-1])]) {
+			return append(dst, "null"...), true
+		}
+		return append(dst, raw...), false
+	}
+	s := scanner{b: raw}
+	if s.next() != '[' {
+		return append(dst, "null"...), true
+	}
+	s.i++
+	from := len(dst)
+	dst = append(dst, '[')
+	for i := 0; s.next() != ']' && s.i < len(s.b); i++ {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		begin := s.i
+		if s.skip() != nil {
+			return append(dst[:from], "null"...), true
+		}
+		var null bool
+		if dst, null = r.checkedLeaf(dst, f, t.Elem, raw[begin:s.i]); null && t.Elem.NonNull {
+			r.path = append(r.path, pathElement{index: i, list: true})
+			r.violated(f)
+			r.path = r.path[:len(r.path)-1]
+			return append(dst[:from], "null"...), true
+		}
+		if s.next() == ',' {
+			s.i++
+		}
+	}
+	return append(dst, ']'), false
+}
+
+// composite writes an object or lists of objects.
+func (r *run) composite(dst []byte, f *projected, t *ast.Type, vals, count int) ([]byte, bool) {
+	from := len(dst)
+	length := r.listLength(f.child.node, vals, count)
+	if t.Elem == nil {
+		if length >= 0 {
+			return append(dst, "null"...), true
+		}
+		base, ok := r.objects(f.child.node, vals)
+		if ok {
+			dst, ok = r.object(dst, f.child, base)
+		}
+		r.refs = r.refs[:base]
+		if !ok {
+			return append(dst[:from], "null"...), true
+		}
+		return dst, false
+	}
+	if length < 0 {
+		return append(dst, "null"...), true
+	}
+	dst = append(dst, '[')
+	for i := range length {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		begin := len(r.vals)
+		r.elements(f.child.node, vals, count, i)
+		r.path = append(r.path, pathElement{index: i, list: true})
+		var isNull bool
+		dst, isNull = r.composite(dst, f, t.Elem, begin, count)
+		bad := isNull && t.Elem.NonNull
+		if bad {
+			r.violated(f)
+		}
+		r.path = r.path[:len(r.path)-1]
+		r.vals = r.vals[:begin]
+		if bad {
+			return append(dst[:from], "null"...), true
+		}
+	}
+	return append(dst, ']'), false
+}
+
+// pathElement is one step of a path in the response.
+type pathElement struct {
+	name  string
+	index int
+	list  bool
+}
+
+func appendPath(dst []byte, path []pathElement) []byte {
+	dst = append(dst, '[')
+	for i, e := range path {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if e.list {
+			dst = strconv.AppendInt(dst, int64(e.index), 10)
+		} else {
+			dst = append(dst, quote(e.name)...)
+		}
+	}
+	return append(dst, ']')
+}
