@@ -138,8 +138,9 @@ type Terms struct {
 	DeliverWithin time.Duration `json:"deliverWithin"`
 	// TrackEvery is how often the courier is asked for events that did not reach us.
 	TrackEvery time.Duration `json:"trackEvery"`
-	// HoldParcels asks the courier to move the parcels only by hand.
-	HoldParcels bool `json:"holdParcels,omitempty"`
+	// HoldAt asks the courier to leave the parcels in this status until they are moved by hand or expedited; empty for
+	// not at all.
+	HoldAt string `json:"holdAt,omitempty"`
 }
 
 // DefaultTerms are those of an order that a customer places.
@@ -227,7 +228,7 @@ type Decline struct {
 type DispatchRequest struct {
 	OrderID     string       `json:"orderId"`
 	Allocations []Allocation `json:"allocations"`
-	Hold        bool         `json:"hold,omitempty"`
+	HoldAt      string       `json:"holdAt,omitempty"`
 }
 
 // Parcel is one shipment of an order and where it stands.

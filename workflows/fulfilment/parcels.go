@@ -23,10 +23,12 @@ func (p *parcel) ended() bool { return workflows.ShipmentRank(p.written) == 4 }
 // ship has the parcels made ready and waits until the first is handed over.
 func (o *order) ship(ctx workflow.Context) error {
 	o.dispatched = true
+	request := workflows.DispatchRequest{OrderID: o.in.OrderID, Allocations: o.allocations}
+	if !o.expedited {
+		request.HoldAt = o.in.Terms.HoldAt
+	}
 	var made workflows.Tracking
-	err := o.orders(ctx, patient, workflows.ActivityDispatch, workflows.DispatchRequest{
-		OrderID: o.in.OrderID, Allocations: o.allocations, Hold: o.in.Terms.HoldParcels && !o.expedited,
-	}, &made)
+	err := o.orders(ctx, patient, workflows.ActivityDispatch, request, &made)
 	if err != nil {
 		if temporal.IsCanceledError(err) {
 			return err

@@ -171,7 +171,7 @@ func translate(what string, err error) error {
 			code = string(s.Code)
 		}
 		return &Declined{code}
-	case s.Code == stripe.ErrorCodeResourceMissing && s.Param == "payment_method":
+	case s.Code == stripe.ErrorCodeResourceMissing && s.Param == "payment_method", s.Type == stripe.ErrorTypeInvalidRequest && s.Param == "amount":
 		return &Declined{string(s.Code)}
 	case s.Code == stripe.ErrorCodePaymentIntentUnexpectedState && s.PaymentIntent != nil:
 		return &WrongState{Status(s.PaymentIntent.Status)}

@@ -17,6 +17,9 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/lethe/lethe/chassis/mongodb"
 )
 
 // Means of payment that the sandbox knows. Those of Stripe have Stripe's names and behave as Stripe's test mode does; the
@@ -63,13 +66,20 @@ type Sandbox struct {
 }
 
 // NewSandbox gives a sandbox, which is to be served at the root of an address.
-func NewSandbox(_ context.Context, o SandboxOptions) (*Sandbox, error) {
+func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 	if o.DB == nil || o.Log == nil {
 		return nil, errors.New("the payment sandbox needs a database and a log")
 	}
 	s := &Sandbox{
 		intents: o.DB.Collection("payment_intents"), refunds: o.DB.Collection("payment_refunds"), keys: o.DB.Collection("payment_requests"),
 		log: o.Log, apiKey: o.APIKey, mux: http.NewServeMux(),
+	}
+	// Stripe, too, forgets idempotency keys after a day.
+	err := mongodb.EnsureIndexes(ctx, o.DB, []mongodb.Index{
+		{Collection: s.keys.Name(), Keys: bson.D{{Key: "until", Value: 1}}, Options: options.Index().SetExpireAfterSeconds(24 * 60 * 60)},
+	})
+	if err != nil {
+		return nil, err
 	}
 	for pattern, h := range map[string]operation{
 		"POST /v1/payment_intents":                                s.create,

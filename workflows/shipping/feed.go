@@ -151,7 +151,7 @@ func (s *Sandbox) move(ctx context.Context, p parcelRecord) error {
 		return err
 	}
 	update := bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: to}, {Key: "nextAt", Value: time.Now().Add(s.pace).UTC()}}}}
-	if to == StatusDelivered || to == StatusUndeliverable {
+	if to == StatusDelivered || to == StatusUndeliverable || to == p.HoldAt {
 		update = bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: to}}}, {Key: "$unset", Value: bson.D{{Key: "nextAt", Value: ""}}}}
 	}
 	if _, err := s.parcels.UpdateOne(ctx, bson.D{{Key: "_id", Value: p.ID}, {Key: "status", Value: p.Status}}, update); err != nil {

@@ -60,7 +60,7 @@ type parcelRecord struct {
 	Tracking      string `bson:"tracking"`
 	Status        string `bson:"status"`
 	Undeliverable bool   `bson:"undeliverable"`
-	Hold          bool   `bson:"hold"`
+	HoldAt        string `bson:"holdAt"`
 	// NextAt is when the parcel moves on; zero when it does not by itself.
 	NextAt time.Time `bson:"nextAt,omitempty"`
 }
@@ -122,9 +122,12 @@ func (s *Sandbox) create(w http.ResponseWriter, r *http.Request) {
 	}
 	record := parcelRecord{
 		ID: p.ID, OrderID: p.OrderID, Tracking: "LC" + rand.Text()[:16], Status: StatusPreparing,
-		Undeliverable: p.Address.PostalCode == PostalCodeUndeliverable, Hold: p.Hold || p.Address.PostalCode == PostalCodeHold,
+		Undeliverable: p.Address.PostalCode == PostalCodeUndeliverable, HoldAt: p.HoldAt,
 	}
-	if !record.Hold {
+	if p.Address.PostalCode == PostalCodeHold {
+		record.HoldAt = StatusPreparing
+	}
+	if record.HoldAt != StatusPreparing {
 		record.NextAt = time.Now().Add(s.pace).UTC()
 	}
 	if _, err := s.parcels.InsertOne(r.Context(), record); err != nil && !mongo.IsDuplicateKeyError(err) {
@@ -158,15 +161,15 @@ func (s *Sandbox) cancel(w http.ResponseWriter, r *http.Request) {
 func parcelFields(p parcelRecord) bson.D {
 	return bson.D{
 		{Key: "orderId", Value: p.OrderID}, {Key: "tracking", Value: p.Tracking}, {Key: "status", Value: p.Status}, {Key: "undeliverable", Value: p.Undeliverable},
-		{Key: "hold", Value: p.Hold},
+		{Key: "holdAt", Value: p.HoldAt},
 	}
 }
 
 func (s *Sandbox) expedite(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	_, err := s.parcels.UpdateOne(r.Context(),
-		bson.D{{Key: "_id", Value: id}, {Key: "hold", Value: true}, {Key: "status", Value: bson.D{{Key: "$in", Value: []string{StatusPreparing, StatusInTransit, StatusOutForDelivery}}}}},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "hold", Value: false}, {Key: "nextAt", Value: time.Now().UTC()}}}})
+		bson.D{{Key: "_id", Value: id}, {Key: "holdAt", Value: bson.D{{Key: "$ne", Value: ""}}}, {Key: "status", Value: bson.D{{Key: "$in", Value: []string{StatusPreparing, StatusInTransit, StatusOutForDelivery}}}}},
+		bson.D{{Key: "$set", Value: bson.D{{Key: "holdAt", Value: ""}, {Key: "nextAt", Value: time.Now().UTC()}}}})
 	if err != nil {
 		s.fail(w, r, fmt.Errorf("expedite a parcel: %w", err))
 		return

@@ -69,8 +69,8 @@ type Parcel struct {
 	OrderID   string  `json:"order_id"`
 	Warehouse string  `json:"warehouse"`
 	Address   Address `json:"address"`
-	// Hold asks the courier to move the parcel only when told to.
-	Hold bool `json:"hold,omitempty"`
+	// HoldAt asks the courier to leave the parcel in this status until it is expedited; empty for not at all.
+	HoldAt string `json:"hold_at,omitempty"`
 }
 
 // Label is the courier's answer to a parcel.
@@ -96,6 +96,9 @@ var ErrTooLate = errors.New("the courier says that it is too late")
 // ErrRefused is the courier's refusal of a parcel that it cannot take, such as one whose address is no address.
 var ErrRefused = errors.New("the courier refuses the parcel")
 
+// ErrUnknown is the courier's answer about a parcel that it never heard of.
+var ErrUnknown = errors.New("the courier does not know the parcel")
+
 // Create has a label made. It is idempotent by the parcel's id.
 func (c *Client) Create(ctx context.Context, p Parcel) (Label, error) {
 	var l Label
@@ -114,7 +117,7 @@ func (c *Client) Cancel(ctx context.Context, id string) error {
 	return c.do(ctx, "call a parcel back", http.MethodPost, "/v1/shipments/"+url.PathEscape(id)+"/cancel", nil, nil)
 }
 
-// Expedite asks the courier to hurry: a parcel on hold starts to move.
+// Expedite asks the courier to hurry: a parcel that is held moves on.
 func (c *Client) Expedite(ctx context.Context, id string) error {
 	return c.do(ctx, "expedite a parcel", http.MethodPost, "/v1/shipments/"+url.PathEscape(id)+"/expedite", nil, nil)
 }
@@ -186,6 +189,8 @@ func (c *Client) do(ctx context.Context, what, method, path string, in, out any)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: read the courier's answer: %w", what, err)
+	case resp.StatusCode == http.StatusNotFound:
+		return fmt.Errorf("%s: %w", what, ErrUnknown)
 	case resp.StatusCode == http.StatusConflict:
 		return fmt.Errorf("%s: %w", what, ErrTooLate)
 	case resp.StatusCode == http.StatusUnprocessableEntity:
