@@ -111,7 +111,7 @@ func (c *compiler) fetch(f *plan.Fetch) error {
 		out.shape = &shape{size: 1, fields: []shapeField{{key: []byte("_entities"), child: object}}}
 	}
 	for _, s := range flatFields(f.Selections, nil) {
-		if s.Key != "" {
+		if s.Key != "" && s.Key[0] != 0 {
 			out.keys = append(out.keys, s.Key)
 		}
 	}

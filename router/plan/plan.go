@@ -158,6 +158,7 @@ type Representation struct {
 // ContextValue is a value taken from an ancestor of the entity for an argument marked @fromContext.
 type ContextValue struct {
 	Variable string // variable of the subgraph query
+	Type     string // its type there, e.g. "String"
 	Up       int    // how many elements of Path to go up for the object that sets the context
 	Fields   SelectionSet
 }

@@ -218,6 +218,7 @@ func (r *reader) readTypeDirective(t *Type, d *ast.Directive, owner *GraphID) er
 			m = &t.In[len(t.In)-1]
 		}
 		m.InterfaceObject = m.InterfaceObject || boolArgument(d, "isInterfaceObject")
+		m.Extension = m.Extension || boolArgument(d, "extension")
 		if key := stringArgument(d, "key"); key != "" {
 			set, err := ParseFieldSet(key)
 			if err != nil {

@@ -64,6 +64,8 @@ type Membership struct {
 	Keys  []Key
 	// InterfaceObject tells that the subgraph has this interface as an object type (@interfaceObject).
 	InterfaceObject bool
+	// Extension tells that the subgraph extends the type in the way of Federation 1.
+	Extension bool
 }
 
 // Key is a @key of a type in a subgraph.

@@ -1,0 +1,61 @@
+package plan_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+
+	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/supergraph"
+)
+
+// TestAuditOperationsPlan plans every operation of the public federation audit that is at hand beside the repository.
+func TestAuditOperationsPlan(t *testing.T) {
+	t.Parallel()
+	files, _ := filepath.Glob("../../../shared/data/federation-audit/*.json")
+	if len(files) == 0 {
+		t.Skip("the audit's data is not here")
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			t.Parallel()
+			var suite struct {
+				Supergraph string
+				Cases      []struct{ Query string }
+				Tests      []struct{ Query string }
+			}
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(b, &suite); err != nil {
+				t.Fatal(err)
+			}
+			sg, err := supergraph.Parse(suite.Supergraph)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := plan.NewPlanner(sg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range append(suite.Cases, suite.Tests...) {
+				doc, errs := gqlparser.LoadQuery(sg.API(), c.Query)
+				if len(errs) > 0 {
+					t.Errorf("%s: %v", c.Query, errs)
+					continue
+				}
+				got, err := p.Plan(doc, "")
+				if err != nil {
+					t.Errorf("%s: %v", c.Query, err)
+					continue
+				}
+				t.Logf("%s\n%s", c.Query, got)
+			}
+		})
+	}
+}

@@ -1,0 +1,394 @@
+package plan
+
+import "slices"
+
+// This pass turns the vertices that are chosen into steps, the requests to be, and puts into each step what it asks.
+//
+//	leaf a ─▶ vertex [catalogue] ─▶ step 1: { product { id a } }
+//	leaf b ─▶ vertex [inventory] ─▶ step 2: product ▸ _entities(id) { b }, after step 1
+
+// builder carries what the functions of the pass share.
+type builder struct {
+	search *search
+	steps  []*step
+}
+
+// step is a request to a subgraph in the making.
+type step struct {
+	n         int
+	subgraph  int
+	place     *place
+	entity    bool
+	root      *selection
+	represent []*represented
+	key       string // the text of the key by which entities are entered
+	deps      map[*step]bool
+	guard     Guard
+	guarded   bool // whether guard was set at all
+}
+
+// represented is how objects of some types become representations of a step.
+type represented struct {
+	types    typeSet // nil where the runtime type is not known
+	typename string
+	fields   *selection
+}
+
+// site is where a vertex stands in a step.
+type site struct {
+	step *step
+	at   *selection
+}
+
+// selection is what is asked of the objects at one place in one step.
+type selection struct {
+	static *typeNode // nil for entities
+	fields []*selected
+}
+
+// selected is a field of a selection.
+type selected struct {
+	cond  *typeNode // asked of this type only; nil for all
+	slot  *slot
+	alias string
+	item  *item
+	guard Guard
+	child *selection
+}
+
+// stepFor makes a step.
+func (b *builder) stepFor(v *vertex, static *typeNode) *step {
+	st := &step{n: len(b.steps), subgraph: v.subgraph, place: v.place, root: &selection{static: static}, deps: map[*step]bool{}}
+	b.steps = append(b.steps, st)
+	return st
+}
+
+// stand gives the site of a vertex, and makes it with all that it depends on where it is not there.
+func (b *builder) stand(v *vertex) *site {
+	if v.site != nil {
+		return v.site
+	}
+	switch v.kind {
+	case rootVertex:
+		v.site = b.rootSite(v)
+	case fieldVertex:
+		above := b.stand(v.from)
+		field := b.add(above, v.from, v.place.scopeAbove(), v.item, v.place.parentTypes(), v.item.guard)
+		v.site = &site{step: above.step, at: field.child}
+		if v.static.abstract && !v.object {
+			b.typename(v.site)
+		}
+	case reentryVertex:
+		above := b.stand(v.from)
+		b.typename(above)
+		st := b.stepFor(v, v.static)
+		st.deps[above.step] = true
+		v.site = &site{step: st, at: st.root}
+	default:
+		v.site = b.entitySite(v)
+	}
+	return v.site
+}
+
+// scopeAbove is the scope of the objects that a place's field is asked of.
+func (p *place) scopeAbove() *scope { return p.parent.scope }
+
+// parentTypes gives the runtime types of the objects above for which a place's field is asked.
+func (p *place) parentTypes() typeSet {
+	if p.class != nil {
+		return p.class
+	}
+	return p.parent.possible
+}
+
+func (b *builder) rootSite(v *vertex) *site {
+	for _, st := range b.steps {
+		if !st.entity && st.place.root && st.subgraph == v.subgraph && st.place.serial == v.place.serial {
+			return &site{step: st, at: st.root}
+		}
+	}
+	st := b.stepFor(v, v.static)
+	return &site{step: st, at: st.root}
+}
+
+// entitySite makes the step of a move: its representations, and what has to be asked elsewhere for them.
+func (b *builder) entitySite(v *vertex) *site {
+	for _, d := range v.deps {
+		b.stand(d)
+	}
+	st := b.stepFor(v, nil)
+	st.entity, st.key = true, v.key.text
+	r := &represented{types: v.types, fields: &selection{}}
+	if v.static != nil {
+		r.typename = v.static.name
+		if !v.object || onlyInterface(v) {
+			r.types = nil
+		}
+	}
+	st.represent = []*represented{r}
+	for _, n := range v.needs {
+		at := b.stand(n.at)
+		st.deps[at.step] = true
+		if n.leaf == nil {
+			b.addDeep(at, n.at, v.place.scope, n.item, n.types)
+			b.readDeep(r.fields, v.place.scope, n.item, n.types, v.types)
+			continue
+		}
+		if n.item.name == typenameField {
+			b.typename(at)
+		} else {
+			b.add(at, n.at, n.leaf.place.scope, n.item, n.types, nil)
+		}
+		b.readLeaf(r.fields, v.place, n.leaf)
+	}
+	v.site = &site{step: st, at: st.root}
+	return v.site
+}
+
+// onlyInterface tells of a vertex entered under an interface's name for whatever stands at its place.
+func onlyInterface(v *vertex) bool { return len(v.types) == len(v.static.in[v.subgraph].possible) }
+
+// typename asks for the runtime type.
+func (b *builder) typename(at *site) {
+	for _, f := range at.at.fields {
+		if f.alias == typenameField {
+			return
+		}
+	}
+	it := &item{name: typenameField, key: "", leaf: true, decl: at.at.static}
+	at.at.fields = append([]*selected{{alias: typenameField, item: it, slot: &slot{key: typenameField, client: true}}}, at.at.fields...)
+}
+
+// add asks an item of the objects at a site, for some runtime types, and gives the field; for several, the first.
+func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, guard Guard) *selected {
+	sl := sc.of(it, types)
+	if it.name == typenameField && it.leaf {
+		return b.addTypename(at, sl, it)
+	}
+	var out *typeNode
+	if !it.leaf {
+		if src := b.search.sourceAt(v, types, it); src != nil {
+			out = src.out
+		}
+	}
+	conds := b.conditions(at.at, v, it, types)
+	var child *selection
+	var first *selected
+	for _, cond := range conds {
+		for _, f := range at.at.fields {
+			if f.slot == sl && (f.cond == cond || f.cond == nil) && f.item.name == it.name && f.item.text == it.text && f.child != nil {
+				child = f.child
+			}
+		}
+	}
+	if child == nil && !it.leaf {
+		child = &selection{static: out}
+	}
+	for _, cond := range conds {
+		f := at.at.find(cond, sl, it)
+		if f == nil {
+			f = &selected{cond: cond, slot: sl, alias: at.at.alias(cond, sl, it, v.subgraph), item: it, guard: guard, child: child}
+			at.at.fields = append(at.at.fields, f)
+		} else {
+			f.guard = f.guard.or(guard)
+		}
+		if first == nil {
+			first = f
+		}
+	}
+	return first
+}
+
+func (b *builder) addTypename(at *site, sl *slot, it *item) *selected {
+	for _, f := range at.at.fields {
+		if f.item.name == typenameField && f.slot.key == sl.key {
+			return f
+		}
+	}
+	f := &selected{alias: sl.key, slot: sl, item: it, guard: it.guard}
+	if sl.key == typenameField {
+		f.guard = nil
+	}
+	at.at.fields = append(at.at.fields, f)
+	return f
+}
+
+// conditions gives the types under whose conditions an item is asked: none where it can be asked of the objects as they
+// stand.
+func (b *builder) conditions(at *selection, v *vertex, it *item, types typeSet) []*typeNode {
+	if at.static != nil {
+		if !at.static.abstract || v.object {
+			return []*typeNode{nil}
+		}
+		if in := at.static.in[v.subgraph]; in != nil {
+			f := at.static.fields[it.name]
+			if f != nil && f.sources[v.subgraph] != nil && in.possible.intersect(v.types).within(types) {
+				if src := f.sources[v.subgraph]; b.search.resolves(src) && src.plain() {
+					return []*typeNode{nil}
+				}
+			}
+		}
+	} else if v.static != nil && (v.object || v.static.abstract) {
+		return []*typeNode{v.static}
+	}
+	out := make([]*typeNode, 0, len(types))
+	for _, t := range types {
+		out = append(out, b.search.g.types[t])
+	}
+	return out
+}
+
+// find gives the field of a slot under a condition, or the one under none.
+func (s *selection) find(cond *typeNode, sl *slot, it *item) *selected {
+	for _, f := range s.fields {
+		if f.slot == sl && (f.cond == cond || f.cond == nil) && f.item.name == it.name && f.item.text == it.text {
+			return f
+		}
+	}
+	return nil
+}
+
+// alias gives the key under which a subgraph answers: that of the slot, unless another field stands under it whose
+// answers could not share the key.
+func (s *selection) alias(cond *typeNode, sl *slot, it *item, subgraph int) string {
+	alias := sl.key
+	for n := 0; ; n++ {
+		clash := false
+		for _, f := range s.fields {
+			if f.alias != alias {
+				continue
+			}
+			overlap := f.cond == nil || cond == nil || f.cond == cond
+			same := f.item.name == it.name && f.item.text == it.text
+			if overlap && !same || shapeIn(f.cond, f.item, subgraph) != shapeIn(cond, it, subgraph) {
+				clash = true
+			}
+		}
+		if !clash {
+			return alias
+		}
+		alias = "_" + sl.key + "_" + string(rune('a'+n%26))
+		if n >= 26 {
+			alias += string(rune('a' + n/26%26))
+		}
+	}
+}
+
+// shapeIn is the type of a leaf as a subgraph has it; objects can share a key whatever they are.
+func shapeIn(cond *typeNode, it *item, subgraph int) string {
+	owner := cond
+	if owner == nil {
+		owner = it.decl
+	}
+	if owner == nil {
+		return ""
+	}
+	f := owner.fields[it.name]
+	if f == nil || subgraph >= len(f.sources) || f.sources[subgraph] == nil {
+		return ""
+	}
+	if f.leaf {
+		return f.sources[subgraph].text
+	}
+	return wrappers(f.sources[subgraph].text)
+}
+
+// wrappers keeps of a type what lists and non-nulls it has.
+func wrappers(text string) string {
+	var out []byte
+	for i := range len(text) {
+		switch text[i] {
+		case '[', ']', '!':
+			out = append(out, text[i])
+		}
+	}
+	return string(out)
+}
+
+// addDeep asks an item with all below it, all of which the subgraph of v answers by itself.
+func (b *builder) addDeep(at *site, v *vertex, sc *scope, it *item, types typeSet) {
+	f := b.add(at, v, sc, it, types, nil)
+	if it.leaf || f == nil {
+		return
+	}
+	src := b.search.sourceAt(v, types, it)
+	in := src.out.in[v.subgraph]
+	inner := &vertex{static: src.out, types: in.possible, subgraph: v.subgraph, object: in.object,
+		view: append(append(view{}, src.provides...), v.view.below(types, it.name)...)}
+	below := &site{step: at.step, at: f.child}
+	if src.out.abstract && !in.object {
+		b.typename(below)
+	}
+	for _, sub := range it.sub {
+		if common := sub.types.intersect(in.possible); len(common) > 0 {
+			b.addDeep(below, inner, sc.child(f.slot.key), sub, common)
+		}
+	}
+}
+
+// readDeep adds a key's item to what a representation is made of.
+func (b *builder) readDeep(into *selection, sc *scope, it *item, types, all typeSet) {
+	if it.name == typenameField {
+		return
+	}
+	sl := sc.of(it, types)
+	for _, cond := range b.readConditions(types, all) {
+		f := into.find(cond, sl, it)
+		if f == nil {
+			f = &selected{cond: cond, slot: sl, alias: sl.key, item: it}
+			if !it.leaf {
+				f.child = &selection{}
+			}
+			into.fields = append(into.fields, f)
+		}
+		for _, sub := range it.sub {
+			b.readDeep(f.child, sc.child(sl.key), sub, sub.types, nil)
+		}
+	}
+}
+
+// readConditions gives the types under whose conditions a part of a representation is read.
+func (b *builder) readConditions(types, all typeSet) []*typeNode {
+	if all == nil || all.within(types) {
+		return []*typeNode{nil}
+	}
+	var out []*typeNode
+	for _, t := range types {
+		out = append(out, b.search.g.types[t])
+	}
+	return out
+}
+
+// readLeaf adds a requirement's leaf to what a representation is made of: the way from the entity to the leaf's place,
+// and the leaf.
+func (b *builder) readLeaf(into *selection, entity *place, l *leaf) {
+	var way []*place
+	for p := l.place; p != entity && p != nil; p = p.parent {
+		way = append(way, p)
+	}
+	slices.Reverse(way)
+	for _, p := range way {
+		f := into.find(nil, p.slot, p.item)
+		if f == nil {
+			f = &selected{slot: p.slot, alias: p.slot.key, item: p.item, child: &selection{}}
+			if p.class != nil && p.parent != entity && len(p.class) == 1 {
+				f.cond = b.search.g.types[p.class[0]]
+			}
+			into.fields = append(into.fields, f)
+		}
+		into = f.child
+	}
+	if l.item.name == typenameField {
+		return
+	}
+	sl := l.place.scope.of(l.item, l.types)
+	conds := []*typeNode{nil}
+	if l.place != entity && !l.place.possible.within(l.types) {
+		conds = b.readConditions(l.types, l.place.possible)
+	}
+	for _, cond := range conds {
+		if into.find(cond, sl, l.item) == nil {
+			into.fields = append(into.fields, &selected{cond: cond, slot: sl, alias: sl.key, item: l.item})
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package plan
+
+import "cmp"
+import "slices"
+
+// This pass chooses for every leaf one of the vertices that can answer it, so that few requests do. What one vertex costs
+// falls with each that is chosen before it, since they share the way to it: a greedy solution of the directed Steiner
+// tree problem, by cost over the number of leaves served.
+
+// choose places all leaves.
+func (b *builder) choose() {
+	open := make([]*leaf, 0, len(b.search.leaves))
+	for _, l := range b.search.leaves {
+		if len(l.options) == 1 {
+			b.put(l, l.options[0])
+		} else {
+			open = append(open, l)
+		}
+	}
+	for len(open) > 0 {
+		open = b.cheap(open)
+		if len(open) == 0 {
+			return
+		}
+		b.put1(open)
+	}
+}
+
+// cheap places the leaves that no further request is needed for, and gives the others.
+func (b *builder) cheap(open []*leaf) []*leaf {
+	for {
+		rest := open[:0:0]
+		for _, l := range open {
+			best, cost := l.options[0], b.search.cost(l.options[0])
+			for _, o := range l.options[1:] {
+				if c := b.search.cost(o); c < cost {
+					best, cost = o, c
+				}
+			}
+			if cost < moveCost {
+				b.put(l, best)
+			} else {
+				rest = append(rest, l)
+			}
+		}
+		if len(rest) == len(open) {
+			return rest
+		}
+		open = rest
+	}
+}
+
+// put1 opens the vertex that serves the most leaves for its cost, and places one leaf there; the others follow for free.
+func (b *builder) put1(open []*leaf) {
+	served := map[*vertex]int{}
+	var order []*vertex
+	first := map[*vertex]*leaf{}
+	for _, l := range open {
+		for _, o := range l.options {
+			if served[o] == 0 {
+				order = append(order, o)
+				first[o] = l
+			}
+			served[o]++
+		}
+	}
+	best := slices.MinFunc(order, func(x, y *vertex) int {
+		return cmp.Compare(b.search.cost(x)*served[y], b.search.cost(y)*served[x])
+	})
+	b.put(first[best], best)
+}
+
+// put answers a leaf at a vertex.
+func (b *builder) put(l *leaf, v *vertex) {
+	at := b.stand(v)
+	if l.item.name == typenameField && l.item.key == "" {
+		b.typename(at)
+	} else {
+		b.add(at, v, l.place.scope, l.item, l.types, l.item.guard)
+	}
+	at.step.admit(l.item.full)
+}
+
+// admit widens the guard of a step to that of one more leaf.
+func (st *step) admit(g Guard) {
+	if !st.guarded {
+		st.guard, st.guarded = g, true
+		return
+	}
+	st.guard = st.guard.or(g)
+}

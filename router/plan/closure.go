@@ -1,0 +1,470 @@
+package plan
+
+import (
+	"sort"
+	"strconv"
+
+	"github.com/lethe/lethe/router/supergraph"
+)
+
+const unionKind = supergraph.Union
+
+// classes splits the runtime types for which an item is asked at a place into those that can be treated alike.
+func (s *search) classes(p *place, it *item, types typeSet) []typeSet {
+	if len(types) == 1 {
+		return []typeSet{types}
+	}
+	alike := true
+	for _, v := range p.arrivals {
+		if !s.direct(v, types, it.name) || !it.leaf && !s.sameOut(v, types, it) {
+			alike = false
+			break
+		}
+	}
+	if alike {
+		return []typeSet{types}
+	}
+	index := map[string]int{}
+	var out []typeSet
+	for _, t := range types {
+		sig := s.signature(p, it, t)
+		i, ok := index[sig]
+		if !ok {
+			i = len(out)
+			index[sig] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], t)
+	}
+	return out
+}
+
+// sameOut reports whether what a field leads to can be treated alike for all types.
+func (s *search) sameOut(v *vertex, types typeSet, it *item) bool {
+	if v.object {
+		return true
+	}
+	if src := s.sourceAt(v, types, it); src != nil && src.field.owner == it.decl && it.decl.abstract {
+		return len(v.view) == 0
+	}
+	first := s.g.field(types[0], it.name).sources[v.subgraph]
+	for _, t := range types[1:] {
+		src := s.g.field(t, it.name).sources[v.subgraph]
+		if src.out != first.out || len(src.provides) > 0 || len(first.provides) > 0 || len(v.view) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// signature tells apart the types that differ in how an item of theirs can be reached.
+func (s *search) signature(p *place, it *item, t typeID) string {
+	var b []byte
+	num := func(n int) { b = strconv.AppendInt(append(b, ' '), int64(n), 10) }
+	node := s.g.types[t]
+	f := node.fields[it.name]
+	for _, v := range p.arrivals {
+		num(v.subgraph)
+		if v.types.has(t) {
+			b = append(b, '+')
+		}
+		if s.direct(v, typeSet{t}, it.name) {
+			b = append(b, '!')
+		}
+		for _, prov := range v.view.below(typeSet{t}, it.name) {
+			num(prov.id)
+		}
+	}
+	if f == nil {
+		return string(b)
+	}
+	for g, src := range f.sources {
+		if src == nil || !s.resolves(src) {
+			continue
+		}
+		num(g)
+		if src.out != nil && !it.leaf {
+			num(int(src.out.id))
+		}
+		for _, r := range src.requires {
+			b = append(append(b, r.name...), r.text...)
+		}
+		if len(src.provides)+len(src.contexts) > 0 {
+			num(src.id)
+		}
+		if in := node.in[g]; in != nil {
+			for _, k := range in.keys {
+				b = append(append(b, '@'), k.text...)
+			}
+		}
+	}
+	for _, o := range node.objects {
+		num(int(o.id))
+	}
+	return string(b)
+}
+
+// closure gives the vertices of a place at which objects of a class can be: where one arrives, and where keys lead.
+func (s *search) closure(p *place, class typeSet) (*closure, error) {
+	mark := class.key()
+	if c := p.closures[mark]; c != nil {
+		return c, nil
+	}
+	if p.closures == nil {
+		p.closures, p.moved = map[string]*closure{}, map[string]*vertex{}
+	}
+	c := &closure{required: map[int]*vertex{}}
+	for _, v := range p.arrivals {
+		if class.within(v.types) {
+			c.vertices = append(c.vertices, v)
+		}
+	}
+	if len(c.vertices) > 0 && !p.root {
+		s.reenter(p, c)
+	}
+	targets := s.targets(class)
+	for {
+		settled := len(c.vertices)
+		for i := range targets {
+			t := &targets[i]
+			if t.done {
+				continue
+			}
+			if err := s.spend(settled); err != nil {
+				return nil, err
+			}
+			if v := s.move(p, c, class, t, settled); v != nil {
+				t.done = true
+				c.vertices = append(c.vertices, v)
+			}
+		}
+		if len(c.vertices) == settled {
+			break
+		}
+	}
+	p.closures[mark] = c
+	return c, nil
+}
+
+// reenter adds the other subgraphs' root types where a field below the root answers with one.
+func (s *search) reenter(p *place, c *closure) {
+	if p.static != s.g.roots[0] {
+		return
+	}
+	at := c.vertices[0]
+	for g, in := range p.static.in {
+		if in == nil || g == at.subgraph {
+			continue
+		}
+		c.vertices = append(c.vertices, s.newVertex(vertex{kind: reentryVertex, place: p, static: p.static, types: p.possible,
+			subgraph: g, from: at, deps: []*vertex{at}, self: moveCost}))
+	}
+}
+
+// target is a subgraph that objects of a class can be moved to, under one type.
+type target struct {
+	subgraph int
+	keys     []*keyNode
+	object   *typeNode // the interface whose key it is, for interface objects
+	real     bool      // object is a real interface in the subgraph
+	done     bool
+}
+
+// targets lists where objects of a class could be moved to, whatever that needs.
+func (s *search) targets(class typeSet) []target {
+	first := s.g.types[class[0]]
+	var out []target
+	for g, in := range first.in {
+		if in == nil || len(in.keys) == 0 {
+			continue
+		}
+		keys := in.keys
+		for _, t := range class[1:] {
+			keys = commonKeys(keys, s.g.types[t].in[g])
+		}
+		if len(keys) > 0 {
+			out = append(out, target{subgraph: g, keys: keys})
+		}
+	}
+	for _, iface := range first.objects {
+		if !class.within(iface.possible) {
+			continue
+		}
+		for g, in := range iface.in {
+			if in != nil && len(in.keys) > 0 {
+				out = append(out, target{subgraph: g, keys: in.keys, object: iface, real: !in.object})
+			}
+		}
+	}
+	return out
+}
+
+func commonKeys(keys []*keyNode, in *typeIn) []*keyNode {
+	if in == nil {
+		return nil
+	}
+	var out []*keyNode
+	for _, k := range keys {
+		for _, o := range in.keys {
+			if k.text == o.text {
+				out = append(out, k)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// move finds the cheapest way to a target from the first settled vertices of a closure, nil when there is none.
+func (s *search) move(p *place, c *closure, class typeSet, t *target, settled int) *vertex {
+	from := c.vertices[:settled]
+	if t.real {
+		// A real interface is entered by its own key only from an interface object, which knows no runtime type.
+		if !hasObject(from, t.object) {
+			return nil
+		}
+	} else if t.object == nil && onlyObjects(from) {
+		return nil
+	}
+	needs, deps, key := s.keyNeeds(from, class, t, t.subgraph)
+	if key == nil {
+		return nil
+	}
+	v := vertex{kind: moveVertex, place: p, types: class, subgraph: t.subgraph, key: key, needs: needs, deps: deps, self: moveCost}
+	if t.object == nil {
+		return s.newVertex(v)
+	}
+	v.static, v.object = t.object, !t.real
+	v.types = t.object.in[t.subgraph].possible
+	if !class.within(v.types) {
+		return nil
+	}
+	if !t.real && !hasObject(from, t.object) {
+		// Objects of known types are sent under the interface's name; the answer is for this class alone.
+		v.types = class
+		return s.newVertex(v)
+	}
+	mark := strconv.Itoa(int(t.object.id)) + " " + strconv.Itoa(t.subgraph)
+	if shared := p.moved[mark]; shared != nil {
+		return shared
+	}
+	shared := s.newVertex(v)
+	p.moved[mark] = shared
+	return shared
+}
+
+func hasObject(vs []*vertex, iface *typeNode) bool {
+	for _, v := range vs {
+		if v.object && v.static == iface {
+			return true
+		}
+	}
+	return false
+}
+
+func onlyObjects(vs []*vertex) bool {
+	for _, v := range vs {
+		if !v.object {
+			return false
+		}
+	}
+	return true
+}
+
+// keyNeeds finds the cheapest key of a target that can be read at the vertices, not counting those of the subgraph
+// except.
+func (s *search) keyNeeds(from []*vertex, class typeSet, t *target, except int) ([]*need, []*vertex, *keyNode) {
+	var needs []*need
+	var deps []*vertex
+	var best *keyNode
+	cost := 0
+	for _, k := range t.keys {
+		n, d := s.readKey(from, class, k, except)
+		if n == nil {
+			continue
+		}
+		if c := s.cost(d...); best == nil || c < cost {
+			needs, deps, best, cost = n, d, k, c
+		}
+	}
+	return needs, deps, best
+}
+
+// readKey finds where the items of a key can be read, each whole at one vertex, nil when one cannot.
+func (s *search) readKey(from []*vertex, class typeSet, k *keyNode, except int) ([]*need, []*vertex) {
+	var needs []*need
+	var deps []*vertex
+	for _, it := range k.items {
+		types := class
+		if types = types.intersect(it.types); len(types) == 0 {
+			continue
+		}
+		var best *vertex
+		cost := 0
+		for _, v := range from {
+			if v.subgraph == except || !s.directDeep(v, types, it) {
+				continue
+			}
+			if c := s.cost(append(deps[:len(deps):len(deps)], v)...); best == nil || c < cost {
+				best, cost = v, c
+			}
+		}
+		if best == nil {
+			return nil, nil
+		}
+		needs = append(needs, &need{item: it, types: types, at: best})
+		deps = append(deps, best)
+	}
+	return needs, unique(deps)
+}
+
+func unique(vs []*vertex) []*vertex {
+	out := append([]*vertex(nil), vs...)
+	sort.Slice(out, func(i, j int) bool { return out[i].n < out[j].n })
+	kept := out[:0]
+	for i, v := range out {
+		if i == 0 || v != out[i-1] {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// directDeep reports whether v's subgraph answers an item and all below it by itself.
+func (s *search) directDeep(v *vertex, types typeSet, it *item) bool {
+	if !s.direct(v, types, it.name) {
+		return false
+	}
+	if it.leaf {
+		return true
+	}
+	for _, t := range types {
+		class := typeSet{t}
+		if v.object {
+			class = types
+		}
+		src := s.sourceAt(v, class, it)
+		if src == nil || src.out == nil || src.out.in[v.subgraph] == nil {
+			return false
+		}
+		in := src.out.in[v.subgraph]
+		at := &vertex{static: src.out, types: in.possible, subgraph: v.subgraph, object: in.object,
+			view: append(append(view{}, src.provides...), v.view.below(class, it.name)...)}
+		for _, sub := range it.sub {
+			if common := sub.types.intersect(in.possible); len(common) > 0 && !s.directDeep(at, common, sub) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// required gives the vertex that is entered with what a source requires, nil when that cannot be had.
+func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, object *typeNode) (*vertex, error) {
+	if v := c.required[src.id]; v != nil {
+		return v, nil
+	}
+	mark := strconv.Itoa(src.id) + " " + class.key()
+	for up := p; up != nil && up.slot != nil; up = up.parent {
+		mark += up.slot.key + "\x00"
+	}
+	if s.active[mark] {
+		return nil, nil
+	}
+	s.active[mark] = true
+	defer delete(s.active, mark)
+	if err := s.spend(len(c.vertices)); err != nil {
+		return nil, err
+	}
+	t := target{subgraph: src.subgraph, object: object}
+	if object != nil {
+		t.keys = object.in[src.subgraph].keys
+	} else {
+		t.keys = s.g.types[class[0]].in[src.subgraph].keys
+		for _, o := range class[1:] {
+			t.keys = commonKeys(t.keys, s.g.types[o].in[src.subgraph])
+		}
+	}
+	needs, deps, key := s.keyNeeds(c.vertices, class, &t, -1)
+	if key == nil {
+		return nil, nil
+	}
+	more, ok, err := s.solve(p, class, src.requires)
+	if err != nil || !ok {
+		return nil, err
+	}
+	for _, n := range more {
+		best := n.leaf.options[0]
+		for _, o := range n.leaf.options[1:] {
+			if s.cost(append(deps[:len(deps):len(deps)], o)...) < s.cost(append(deps[:len(deps):len(deps)], best)...) {
+				best = o
+			}
+		}
+		n.at = best
+		deps = append(deps, best)
+	}
+	v := s.newVertex(vertex{kind: requireVertex, place: p, static: object, object: object != nil, types: class, subgraph: src.subgraph,
+		key: key, source: src, needs: append(needs, more...), deps: unique(deps), self: moveCost})
+	c.required[src.id] = v
+	return v, nil
+}
+
+// solve finds the leaves of a requirement and the vertices that can answer them.
+func (s *search) solve(p *place, class typeSet, items []*item) ([]*need, bool, error) {
+	var out []*need
+	for _, it := range items {
+		types := it.types.intersect(class)
+		if len(types) == 0 {
+			continue
+		}
+		for _, part := range s.classes(p, it, types) {
+			needs, ok, err := s.solveClass(p, part, it)
+			if err != nil || !ok {
+				return nil, false, err
+			}
+			out = append(out, needs...)
+		}
+	}
+	return out, true, nil
+}
+
+func (s *search) solveClass(p *place, class typeSet, it *item) ([]*need, bool, error) {
+	options, err := s.options(p, class, it)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(options) == 0 {
+		if len(class) == 1 {
+			return nil, false, nil
+		}
+		var out []*need
+		for i := range class {
+			needs, ok, err := s.solveClass(p, class[i:i+1], it)
+			if err != nil || !ok {
+				return nil, false, err
+			}
+			out = append(out, needs...)
+		}
+		return out, true, nil
+	}
+	if it.leaf {
+		return []*need{{item: it, types: class, leaf: &leaf{place: p, item: it, types: class, options: options}}}, true, nil
+	}
+	child, err := s.child(p, it, class, options)
+	if err != nil {
+		if _, failed := err.(*failure); failed {
+			return nil, false, nil
+		}
+		return nil, false, err
+	}
+	needs, ok, err := s.solve(child, child.possible, it.sub)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	if len(needs) == 0 {
+		// Only the objects' presence matters.
+		l := &leaf{place: child, item: typenameItem(child), types: child.possible, options: child.arrivals}
+		needs = append(needs, &need{item: l.item, types: l.types, leaf: l})
+	}
+	return needs, ok, nil
+}

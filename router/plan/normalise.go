@@ -1,0 +1,424 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// This pass turns a client's operation into the two forms that the rest works with, and drops the AST: the Operation of
+// the plan, and the same as items, which say of every field for which runtime types it is asked.
+//
+//	{ node { id ...on A { x { p } } x { q } } }   with node: A | B
+//	-> node { id[A B]  x[A] { p q }  x[B] { q } }
+//
+// After it, no two fields of one selection set share a response key for the same runtime type.
+
+// normaliser carries what the functions of the pass share.
+type normaliser struct {
+	g      *graph
+	doc    *ast.QueryDocument
+	limits Limits
+	op     *Operation
+	bits   map[Condition]int
+	items  int
+}
+
+// occurrence is a selection set of the client with what must hold for it.
+type occurrence struct {
+	set   ast.SelectionSet
+	guard Guard
+}
+
+// group collects the occurrences of one response key for one set of runtime types.
+type group struct {
+	key    string
+	field  *ast.Field
+	decl   *typeNode
+	types  typeSet
+	guards []Guard
+	subs   []ast.SelectionSet
+}
+
+func normalise(g *graph, doc *ast.QueryDocument, name string, limits Limits) (*Operation, []*item, error) {
+	var def *ast.OperationDefinition
+	switch {
+	case name != "":
+		def = doc.Operations.ForName(name)
+	case len(doc.Operations) == 1:
+		def = doc.Operations[0]
+	}
+	if def == nil {
+		return nil, nil, fmt.Errorf("the document has no operation %q, or more than one and no name was given", name)
+	}
+	n := &normaliser{g: g, doc: doc, limits: limits, bits: map[Condition]int{}, op: &Operation{Name: def.Name}}
+	var root *typeNode
+	switch def.Operation {
+	case ast.Mutation:
+		n.op.Kind, root = Mutation, g.roots[1]
+	case ast.Subscription:
+		n.op.Kind, root = Subscription, g.roots[2]
+	default:
+		root = g.roots[0]
+	}
+	if root == nil {
+		return nil, nil, fmt.Errorf("the schema has no root type for a %s", def.Operation)
+	}
+	n.op.RootType = root.name
+	for _, v := range def.VariableDefinitions {
+		variable := Variable{Name: v.Variable, Type: v.Type.String()}
+		if v.DefaultValue != nil {
+			variable.Default, variable.HasDefault = v.DefaultValue.String(), true
+		}
+		n.op.Variables = append(n.op.Variables, variable)
+	}
+	items, selections, err := n.set(root, root.possible, []occurrence{{set: def.SelectionSet}}, nil, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	n.op.Selections = selections
+	return n.op, items, nil
+}
+
+// set normalises the occurrences of one selection set on objects of the type t.
+func (n *normaliser) set(t *typeNode, types typeSet, occurrences []occurrence, full Guard, depth int) ([]*item, SelectionSet, error) {
+	if depth > n.limits.Depth {
+		return nil, nil, &LimitError{What: "nested selections", Limit: n.limits.Depth}
+	}
+	c := &collector{n: n, all: types, byKey: map[string][]*group{}, seen: map[string]bool{}}
+	for _, o := range occurrences {
+		if err := c.collect(t, types, o.set, o.guard); err != nil {
+			return nil, nil, err
+		}
+	}
+	var items []*item
+	var out SelectionSet
+	for _, gr := range c.order {
+		if len(gr.types) == 0 {
+			continue
+		}
+		if n.items++; n.items > n.limits.Fields {
+			return nil, nil, &LimitError{What: "fields", Limit: n.limits.Fields}
+		}
+		it, field, err := n.field(gr, full, depth)
+		if err != nil {
+			return nil, nil, err
+		}
+		if it != nil {
+			items = append(items, it)
+		}
+		out = append(out, n.conditioned(t, types, gr, field)...)
+	}
+	return items, out, nil
+}
+
+// field turns a group into an item (nil for introspection, which no subgraph is asked) and a field of the operation.
+func (n *normaliser) field(gr *group, full Guard, depth int) (*item, *Field, error) {
+	guard := gr.guards[0]
+	for _, o := range gr.guards[1:] {
+		guard = guard.or(o)
+	}
+	it := &item{id: n.items, name: gr.field.Name, key: gr.key, decl: gr.decl, types: gr.types, leaf: true, guard: guard, full: full.and(guard)}
+	for _, a := range gr.field.Arguments {
+		arg := Argument{Name: a.Name, Value: a.Value.String()}
+		arg.Variables = variablesOf(a.Value, nil)
+		it.arguments = append(it.arguments, arg)
+	}
+	it.text = argumentsText(it.arguments)
+	field := &Field{Parent: gr.decl.name, Name: it.name, Alias: it.key, Key: it.key, Arguments: it.arguments, Guard: guard}
+	if it.name == typenameField {
+		return it, field, nil
+	}
+	occurrences := make([]occurrence, len(gr.subs))
+	for i, s := range gr.subs {
+		occurrences[i] = occurrence{set: s}
+		if len(gr.subs) > 1 && !gr.guards[i].equal(guard) {
+			occurrences[i].guard = gr.guards[i]
+		}
+	}
+	if it.name == "__schema" || it.name == "__type" {
+		var err error
+		field.Selections, err = n.introspection(occurrences, depth+1)
+		return nil, field, err
+	}
+	f := gr.decl.fields[it.name]
+	if f == nil {
+		return nil, nil, fmt.Errorf("type %s has no field %q: the operation is not valid against this schema", gr.decl.name, it.name)
+	}
+	if it.leaf = f.leaf; it.leaf {
+		return it, field, nil
+	}
+	it.out = f.out
+	var err error
+	it.sub, field.Selections, err = n.set(f.out, f.out.visible, occurrences, it.full, depth+1)
+	return it, field, err
+}
+
+// conditioned puts a field under the fragment that admits exactly the types it is meant for.
+func (n *normaliser) conditioned(t *typeNode, all typeSet, gr *group, field *Field) SelectionSet {
+	if gr.types.equal(all) {
+		if t.fields[field.Name] != nil || len(field.Name) > 2 && field.Name[:2] == "__" {
+			field.Parent = t.name
+		}
+		if field.Parent == t.name {
+			return SelectionSet{{Field: field}}
+		}
+	}
+	if gr.decl.visible.intersect(all).equal(gr.types) {
+		return SelectionSet{{Fragment: &Fragment{TypeCondition: gr.decl.name, Selections: SelectionSet{{Field: field}}}}}
+	}
+	var out SelectionSet
+	for _, id := range gr.types {
+		f := *field
+		f.Parent = n.g.types[id].name
+		out = append(out, Selection{Fragment: &Fragment{TypeCondition: f.Parent, Selections: SelectionSet{{Field: &f}}}})
+	}
+	return out
+}
+
+// introspection normalises what is selected of the introspection schema; its types are all objects, so nothing is
+// conditioned.
+func (n *normaliser) introspection(occurrences []occurrence, depth int) (SelectionSet, error) {
+	if depth > n.limits.Depth {
+		return nil, &LimitError{What: "nested selections", Limit: n.limits.Depth}
+	}
+	c := &collector{n: n, byKey: map[string][]*group{}, seen: map[string]bool{}, introspection: true}
+	for _, o := range occurrences {
+		if err := c.collect(nil, nil, o.set, o.guard); err != nil {
+			return nil, err
+		}
+	}
+	var out SelectionSet
+	for _, gr := range c.order {
+		if n.items++; n.items > n.limits.Fields {
+			return nil, &LimitError{What: "fields", Limit: n.limits.Fields}
+		}
+		f := &Field{Name: gr.field.Name, Alias: gr.key, Key: gr.key, Guard: gr.guards[0]}
+		if gr.field.ObjectDefinition != nil {
+			f.Parent = gr.field.ObjectDefinition.Name
+		}
+		for _, o := range gr.guards[1:] {
+			f.Guard = f.Guard.or(o)
+		}
+		for _, a := range gr.field.Arguments {
+			f.Arguments = append(f.Arguments, Argument{Name: a.Name, Value: a.Value.String(), Variables: variablesOf(a.Value, nil)})
+		}
+		subs := make([]occurrence, len(gr.subs))
+		for i, s := range gr.subs {
+			subs[i] = occurrence{set: s}
+			if len(gr.subs) > 1 && !gr.guards[i].equal(f.Guard) {
+				subs[i].guard = gr.guards[i]
+			}
+		}
+		var err error
+		if f.Selections, err = n.introspection(subs, depth+1); err != nil {
+			return nil, err
+		}
+		out = append(out, Selection{Field: f})
+	}
+	return out, nil
+}
+
+// collector gathers the fields of one selection set.
+type collector struct {
+	n             *normaliser
+	all           typeSet
+	order         []*group
+	byKey         map[string][]*group
+	seen          map[string]bool // fragments already spread here under the same conditions
+	introspection bool
+}
+
+func (c *collector) collect(t *typeNode, types typeSet, set ast.SelectionSet, guard Guard) error {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			own, include, err := c.n.conditions(s.Directives, guard)
+			if err != nil {
+				return err
+			}
+			if include {
+				if err := c.add(t, types, s, own); err != nil {
+					return err
+				}
+			}
+		case *ast.InlineFragment:
+			own, include, err := c.n.conditions(s.Directives, guard)
+			if err != nil {
+				return err
+			}
+			if include {
+				if err := c.narrow(t, types, s.TypeCondition, s.SelectionSet, own); err != nil {
+					return err
+				}
+			}
+		case *ast.FragmentSpread:
+			own, include, err := c.n.conditions(s.Directives, guard)
+			if err != nil {
+				return err
+			}
+			def := c.n.doc.Fragments.ForName(s.Name)
+			if def == nil {
+				return fmt.Errorf("there is no fragment %q", s.Name)
+			}
+			if mark := s.Name + "\x00" + own.key() + "\x00" + types.key(); include && !c.seen[mark] {
+				c.seen[mark] = true
+				if err := c.narrow(t, types, def.TypeCondition, def.SelectionSet, own); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// narrow collects a fragment's selections for those of types that satisfy its condition.
+func (c *collector) narrow(t *typeNode, types typeSet, condition string, set ast.SelectionSet, guard Guard) error {
+	if c.introspection || condition == "" {
+		return c.collect(t, types, set, guard)
+	}
+	on := c.n.g.named[condition]
+	if on == nil {
+		return fmt.Errorf("there is no type %q to condition on", condition)
+	}
+	if types = types.intersect(on.possible); len(types) == 0 {
+		return nil
+	}
+	return c.collect(on, types, set, guard)
+}
+
+// add puts a field into the groups of its response key, splitting those that it overlaps in part.
+func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard) error {
+	key := f.Alias
+	if key == "" {
+		key = f.Name
+	}
+	rest := types
+	for _, gr := range c.byKey[key] {
+		common := gr.types.intersect(rest)
+		if len(common) == 0 && !c.introspection {
+			continue
+		}
+		if len(common) < len(gr.types) {
+			other := &group{key: key, field: gr.field, decl: gr.decl, types: gr.types.minus(common),
+				guards: append([]Guard(nil), gr.guards...), subs: append([]ast.SelectionSet(nil), gr.subs...)}
+			c.byKey[key] = append(c.byKey[key], other)
+			c.insertAfter(gr, other)
+			gr.types = common
+		}
+		if len(f.SelectionSet) > 0 || !containsGuard(gr.guards, guard) {
+			gr.guards = append(gr.guards, guard)
+			gr.subs = append(gr.subs, f.SelectionSet)
+		}
+		if rest = rest.minus(common); len(rest) == 0 {
+			return nil
+		}
+	}
+	if len(c.order) > c.n.limits.Fields {
+		return &LimitError{What: "fields", Limit: c.n.limits.Fields}
+	}
+	gr := &group{key: key, field: f, decl: t, types: rest, guards: []Guard{guard}, subs: []ast.SelectionSet{f.SelectionSet}}
+	c.byKey[key] = append(c.byKey[key], gr)
+	c.order = append(c.order, gr)
+	return nil
+}
+
+func (c *collector) insertAfter(at, gr *group) {
+	for i, o := range c.order {
+		if o == at {
+			c.order = append(c.order, nil)
+			copy(c.order[i+2:], c.order[i+1:])
+			c.order[i+1] = gr
+			return
+		}
+	}
+}
+
+func containsGuard(gs []Guard, g Guard) bool {
+	for _, o := range gs {
+		if o.equal(g) {
+			return true
+		}
+	}
+	return false
+}
+
+// conditions adds @skip and @include to what must hold already. include is false when the selection can never take part.
+func (n *normaliser) conditions(ds ast.DirectiveList, guard Guard) (out Guard, include bool, err error) {
+	out = guard
+	for _, d := range ds {
+		if d.Name != "skip" && d.Name != "include" {
+			continue
+		}
+		arg := d.Arguments.ForName("if")
+		if arg == nil || arg.Value == nil {
+			return nil, false, fmt.Errorf("@%s needs the argument if", d.Name)
+		}
+		equals := d.Name == "include"
+		if arg.Value.Kind != ast.Variable {
+			if (arg.Value.Raw == "true") != equals {
+				return nil, false, nil
+			}
+			continue
+		}
+		bit, err := n.bit(Condition{Variable: arg.Value.Raw, Equals: equals})
+		if err != nil {
+			return nil, false, err
+		}
+		if out, include = n.strengthen(out, bit); !include {
+			return nil, false, nil
+		}
+	}
+	return out, true, nil
+}
+
+// strengthen adds a bit to each mask of a guard and drops the masks that can no longer hold.
+func (n *normaliser) strengthen(g Guard, bit int) (Guard, bool) {
+	if len(g) == 0 {
+		return Guard{1 << bit}, true
+	}
+	contrary := -1
+	c := n.op.Conditions[bit]
+	if b, ok := n.bits[Condition{Variable: c.Variable, Equals: !c.Equals}]; ok {
+		contrary = b
+	}
+	var out Guard
+	for _, m := range g {
+		if contrary >= 0 && m&(1<<contrary) != 0 {
+			continue
+		}
+		out = append(out, m|1<<bit)
+	}
+	return out, len(out) > 0
+}
+
+func (n *normaliser) bit(c Condition) (int, error) {
+	if b, ok := n.bits[c]; ok {
+		return b, nil
+	}
+	b := len(n.op.Conditions)
+	if b >= maxConditions {
+		return 0, &LimitError{What: "different conditions of @skip and @include", Limit: maxConditions}
+	}
+	n.bits[c] = b
+	n.op.Conditions = append(n.op.Conditions, c)
+	return b, nil
+}
+
+func variablesOf(v *ast.Value, names []string) []string {
+	if v == nil {
+		return names
+	}
+	if v.Kind == ast.Variable {
+		for _, n := range names {
+			if n == v.Raw {
+				return names
+			}
+		}
+		return append(names, v.Raw)
+	}
+	for _, c := range v.Children {
+		names = variablesOf(c.Value, names)
+	}
+	return names
+}

@@ -1,0 +1,241 @@
+package plan
+
+import "strconv"
+
+// scope names the values kept in the objects at one position of the response: those under a client's response keys,
+// and those that only feed representations. It spans all places of the position.
+type scope struct {
+	slots    map[string]*slot
+	order    []*slot
+	children map[string]*scope
+}
+
+// slot is a name under which a value is kept.
+type slot struct {
+	key    string
+	client bool
+	// uses are the fields that a client has under the key; a hidden slot has one.
+	uses []slotUse
+}
+
+type slotUse struct {
+	name, text string
+	types      typeSet
+	shape      string
+}
+
+func newScope() *scope { return &scope{slots: map[string]*slot{}, children: map[string]*scope{}} }
+
+func (sc *scope) child(key string) *scope {
+	c := sc.children[key]
+	if c == nil {
+		c = newScope()
+		sc.children[key] = c
+	}
+	return c
+}
+
+// register makes the response keys of a client's items known, so that nothing hidden takes their names.
+func (sc *scope) register(items []*item) {
+	for _, it := range items {
+		sl := sc.slots[it.key]
+		if sl == nil {
+			sl = &slot{key: it.key, client: true}
+			sc.slots[it.key] = sl
+			sc.order = append(sc.order, sl)
+		}
+		sl.uses = append(sl.uses, slotUse{name: it.name, text: it.text, types: it.types, shape: it.shape()})
+		if !it.leaf {
+			sc.child(it.key).register(it.sub)
+		}
+	}
+}
+
+// shape is the type of a field as the supergraph writes it: values of different shapes cannot share a name.
+func (it *item) shape() string {
+	if f := it.decl.fields[it.name]; f != nil {
+		return f.text
+	}
+	return ""
+}
+
+// of gives the slot of an item for objects of some types. An item of a requirement shares a client's slot of the same
+// field and arguments, else it has a hidden one.
+func (sc *scope) of(it *item, types typeSet) *slot {
+	if it.key != "" {
+		return sc.slots[it.key]
+	}
+	for _, sl := range sc.order {
+		for _, u := range sl.uses {
+			if u.name == it.name && u.text == it.text && (!sl.client && u.shape == it.shape() || types.within(u.types)) {
+				return sl
+			}
+		}
+	}
+	key := it.name
+	for n := 0; sc.slots[key] != nil; n++ {
+		key = "_" + it.name + "_" + strconv.Itoa(n)
+	}
+	sl := &slot{key: key, uses: []slotUse{{name: it.name, text: it.text, types: types, shape: it.shape()}}}
+	sc.slots[key] = sl
+	sc.order = append(sc.order, sl)
+	return sl
+}
+
+// child gives the place below an item for parents of one class, arrived at from the vertices that answer the item.
+func (s *search) child(p *place, it *item, class typeSet, options []*vertex) (*place, error) {
+	sl := p.scope.of(it, class)
+	mark := sl.key + "\x00" + class.key()
+	if s.dry == 0 || p.children[mark] != nil {
+		if c := p.children[mark]; c != nil {
+			return c, nil
+		}
+	}
+	c := &place{parent: p, slot: sl, item: it, static: it.out, depth: p.depth + 1, scope: p.scope.child(sl.key), children: map[string]*place{}}
+	if !p.root && len(class) < len(p.possible) {
+		c.class = class
+	}
+	for _, v := range options {
+		c.arrivals = append(c.arrivals, s.arrive(c, v, it, class)...)
+	}
+	if err := s.settle(c, it); err != nil {
+		return nil, err
+	}
+	p.children[mark] = c
+	return c, nil
+}
+
+// arrive makes the vertices at which one stands below a field answered at v.
+func (s *search) arrive(c *place, v *vertex, it *item, class typeSet) []*vertex {
+	src := s.sourceAt(v, class, it)
+	if src == nil || src.out == nil || src.out.in[v.subgraph] == nil {
+		return nil
+	}
+	in := src.out.in[v.subgraph]
+	below := append(append(view{}, src.provides...), v.view.below(class, it.name)...)
+	return []*vertex{s.newVertex(vertex{
+		kind: fieldVertex, place: c, static: src.out, types: in.possible, subgraph: v.subgraph, object: in.object,
+		view: below, from: v, item: it, deps: []*vertex{v}, self: fieldCost,
+	})}
+}
+
+// sourceAt gives the source by which a vertex answers an item for a class: that of an interface where the subgraph has
+// the field on it and the class is all that can occur, else that of the first object.
+func (s *search) sourceAt(v *vertex, class typeSet, it *item) *sourceNode {
+	if v.object {
+		return v.static.fields[it.name].sources[v.subgraph]
+	}
+	if len(class) > 1 && it.decl.abstract {
+		if in := it.decl.in[v.subgraph]; in != nil && !in.object && in.possible.intersect(v.types).equal(class) {
+			if f := it.decl.fields[it.name]; f != nil && f.sources[v.subgraph] != nil {
+				return f.sources[v.subgraph]
+			}
+		}
+	}
+	f := s.g.field(class[0], it.name)
+	if f == nil {
+		return nil
+	}
+	return f.sources[v.subgraph]
+}
+
+// settle decides by which subgraphs one may arrive at a place. Where objects can be of several types, or where asking
+// twice would do something twice, it is one subgraph alone: two could answer with objects of different types.
+func (s *search) settle(c *place, it *item) error {
+	several := false
+	for _, v := range c.arrivals {
+		several = several || v.subgraph != c.arrivals[0].subgraph
+	}
+	if several && c.static.model.Kind == unionKind {
+		// All subgraphs of a shared field answer with the same object, so it is of a type that all of them know.
+		common := c.arrivals[0].types
+		for _, v := range c.arrivals[1:] {
+			common = common.intersect(v.types)
+		}
+		for _, v := range c.arrivals {
+			v.types = common
+		}
+	}
+	if several && (c.static.abstract || s.kind != Query && c.parent.root) {
+		best := s.choose(c, it)
+		if best < 0 {
+			return &failure{place: c, item: it, types: c.static.possible}
+		}
+		kept := c.arrivals[:0:0]
+		for _, v := range c.arrivals {
+			if v.subgraph == best {
+				kept = append(kept, v)
+			}
+		}
+		c.arrivals = kept
+	}
+	c.objects = len(c.arrivals) > 0
+	for _, v := range c.arrivals {
+		c.possible = c.possible.union(v.types)
+		c.objects = c.objects && v.object
+	}
+	return nil
+}
+
+// score is how well a single arrival serves what is asked below it.
+type score struct {
+	failed  bool
+	covered int
+	cost    int
+}
+
+// choose gives the subgraph from which all that is asked below a place is best reached, or -1.
+func (s *search) choose(c *place, it *item) int {
+	best, bestScore := -1, score{}
+	for _, v := range c.arrivals {
+		sc := s.score(c, v, it)
+		sc.cost += s.cost(v)
+		if sc.failed {
+			continue
+		}
+		if best < 0 || sc.covered > bestScore.covered || sc.covered == bestScore.covered && sc.cost < bestScore.cost {
+			best, bestScore = v.subgraph, sc
+		}
+	}
+	return best
+}
+
+// score explores what is asked below a place as if v were the only way to arrive there.
+func (s *search) score(c *place, v *vertex, it *item) score {
+	mark := strconv.Itoa(it.id) + " " + strconv.Itoa(v.subgraph) + " " + v.static.name + " " + it.key
+	for _, p := range v.view {
+		mark += " " + strconv.Itoa(p.id)
+	}
+	if sc, ok := s.scores[mark]; ok {
+		return sc
+	}
+	covered := 0
+	for _, sub := range it.sub {
+		covered += len(sub.types.intersect(v.types))
+	}
+	trial := &place{parent: c.parent, slot: c.slot, item: c.item, class: c.class, static: c.static, depth: c.depth, scope: c.scope,
+		children: map[string]*place{}, possible: v.types, objects: v.object}
+	at := s.newVertex(vertex{kind: fieldVertex, place: trial, static: v.static, types: v.types, subgraph: v.subgraph,
+		object: v.object, view: v.view, from: v.from, item: v.item})
+	trial.arrivals = []*vertex{at}
+	leaves := s.leaves
+	s.leaves = nil
+	s.dry++
+	err := s.explore(trial, it.sub)
+	s.dry--
+	sc := score{failed: err != nil, covered: covered}
+	var used []*vertex
+	for _, l := range s.leaves {
+		best := l.options[0]
+		for _, o := range l.options[1:] {
+			if s.cost(o) < s.cost(best) {
+				best = o
+			}
+		}
+		used = append(used, best)
+	}
+	sc.cost = s.cost(used...)
+	s.leaves = leaves
+	s.scores[mark] = sc
+	return sc
+}

@@ -1,0 +1,70 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/lethe/lethe/router/supergraph"
+)
+
+// Limits bound the work of planning one operation.
+type Limits struct {
+	Depth  int           // of nested selections
+	Fields int           // of the operation, after fragments are spread
+	Work   int           // steps of the search
+	Time   time.Duration // of the search; zero for none
+}
+
+// DefaultLimits are those of [NewPlanner].
+func DefaultLimits() Limits {
+	return Limits{Depth: 100, Fields: 20_000, Work: 20_000_000, Time: 5 * time.Second}
+}
+
+// LimitError says which limit an operation exceeds.
+type LimitError struct {
+	What  string
+	Limit int
+}
+
+// Error implements error.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("the operation takes more than %d %s", e.Limit, e.What)
+}
+
+// Planner plans operations for one supergraph. It is safe for concurrent use.
+type Planner struct {
+	graph  *graph
+	limits Limits
+}
+
+// NewPlanner compiles a supergraph for planning.
+func NewPlanner(sg *supergraph.Supergraph) (*Planner, error) {
+	g, err := newGraph(sg)
+	if err != nil {
+		return nil, err
+	}
+	return &Planner{graph: g, limits: DefaultLimits()}, nil
+}
+
+// Plan plans one operation of a document that is valid against the supergraph's API schema. The error is a [LimitError]
+// for an operation that is too complex, and names the field where no subgraph can be reached that answers it.
+func (p *Planner) Plan(doc *ast.QueryDocument, operationName string) (*Plan, error) {
+	op, items, err := normalise(p.graph, doc, operationName, p.limits)
+	if err != nil {
+		return nil, err
+	}
+	s := &search{
+		g: p.graph, kind: op.Kind, limits: p.limits, labels: map[string]bool{}, active: map[string]bool{}, scores: map[string]score{},
+	}
+	if p.limits.Time > 0 {
+		s.deadline = time.Now().Add(p.limits.Time)
+	}
+	if err := s.run(items, p.graph.named[op.RootType]); err != nil {
+		return nil, err
+	}
+	b := &builder{search: s}
+	b.choose()
+	return &Plan{Operation: op, Fetches: b.fetches()}, nil
+}
