@@ -11,12 +11,12 @@ import (
 // policy is how long an activity may take and for how long it is tried again.
 type policy struct {
 	attempt time.Duration // one try
-	budget  time.Duration // all of them; without limit when zero
+	budget  time.Duration // all of them
 }
 
 var (
-	// patient waits for a service that is down for as long as it is down.
-	patient = policy{attempt: 15 * time.Second}
+	// patient waits for a service that is down for as long as it may be down.
+	patient = policy{attempt: 15 * time.Second, budget: 30 * 24 * time.Hour}
 	// insistent is for what is inside [saga.Insist], which asks for an operator when the budget is used up.
 	insistent = policy{attempt: 45 * time.Second, budget: time.Hour}
 )

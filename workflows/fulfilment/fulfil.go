@@ -170,6 +170,7 @@ func (o *order) authorise(ctx workflow.Context) error {
 		if _, err := workflow.AwaitWithTimeout(ctx, min(max(left, 0), pause), lapse); err != nil {
 			return err
 		}
+		payment = workflows.Authorisation{} // what is left out of an answer would stay as it was
 		if err := o.authorisation(o.orders(ctx, budget, workflows.ActivityAuthorised, o.ref(), &payment)); err != nil {
 			return err
 		}
