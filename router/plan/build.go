@@ -228,8 +228,13 @@ func (b *builder) conditions(at *selection, v *vertex, it *item, types typeSet) 
 				}
 			}
 		}
-	} else if v.static != nil && (v.object || v.static.abstract) {
+	} else if v.static != nil && v.object {
 		return []*typeNode{v.static}
+	} else if v.static != nil && v.static.abstract {
+		f := v.static.fields[it.name]
+		if f != nil && f.sources[v.subgraph] != nil && v.types.within(types) && b.search.resolves(f.sources[v.subgraph]) && f.sources[v.subgraph].plain() {
+			return []*typeNode{v.static}
+		}
 	}
 	out := make([]*typeNode, 0, len(types))
 	for _, t := range types {

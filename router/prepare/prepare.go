@@ -54,7 +54,9 @@ type Prepared struct {
 	Kind      plan.OperationKind
 	Name      string
 	Operation *ast.OperationDefinition
-	Errors    gqlerror.List
+	// Introspects says that the operation asks for the schema.
+	Introspects bool
+	Errors      gqlerror.List
 }
 
 // Preparer prepares operations for one schema. It is safe for concurrent use.
@@ -171,7 +173,7 @@ func (p *Preparer) prepare(query, name string) (out *Prepared) {
 	if err != nil {
 		return refusal("PLANNING_FAILED", "The operation cannot be planned: %s", err)
 	}
-	return &Prepared{Program: program, Kind: planned.Operation.Kind, Name: op.Name, Operation: op}
+	return &Prepared{Program: program, Kind: planned.Operation.Kind, Name: op.Name, Operation: op, Introspects: introspects(planned.Operation)}
 }
 
 func coded(err error, code string) gqlerror.List {
@@ -209,4 +211,20 @@ func pick(doc *ast.QueryDocument, name string) (*ast.OperationDefinition, *Prepa
 		return op, nil
 	}
 	return nil, refusal("OPERATION_NOT_FOUND", "The document has no operation of that name: check operationName.")
+}
+
+func introspects(op *plan.Operation) bool {
+	for _, s := range op.Selections {
+		if s.Field != nil && (s.Field.Name == "__schema" || s.Field.Name == "__type") {
+			return true
+		}
+		if s.Fragment != nil {
+			inner := *op
+			inner.Selections = s.Fragment.Selections
+			if introspects(&inner) {
+				return true
+			}
+		}
+	}
+	return false
 }
