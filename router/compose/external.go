@@ -1,0 +1,109 @@
+package compose
+
+import "github.com/vektah/gqlparser/v2/ast"
+
+// markedExternal tells whether a field bears @external, or stands in a declaration of its type that does.
+func (f *fieldDef) markedExternal() bool {
+	if fed(f.applied, "external") != nil {
+		return true
+	}
+	for _, d := range f.parent.applied {
+		if d.fed == "external" && d.decl == f.decl {
+			return true
+		}
+	}
+	return false
+}
+
+// external tells whether the subgraph does not resolve a field, but for what @provides says.
+func (s *schema) external(f *fieldDef) bool {
+	return f.markedExternal() && !s.fakeExternal[f]
+}
+
+// fullyExternal tells whether the subgraph resolves a field nowhere.
+func (s *schema) fullyExternal(f *fieldDef) bool {
+	return s.external(f) && !s.provided[f]
+}
+
+// findFakeExternal finds the external fields that the subgraph does resolve: Federation 1 demanded @external on the keys of
+// extended types.
+func (s *schema) findFakeExternal() {
+	s.fakeExternal = map[*fieldDef]bool{}
+	for _, t := range s.order {
+		if !t.hasFields() {
+			continue
+		}
+		extends := fed(t.applied, "extends") != nil
+		for _, d := range fedApplied(t.applied, "key") {
+			if !extends && d.decl == 0 {
+				continue
+			}
+			v := d.arg("fields")
+			if v == nil || !isString(v) {
+				continue
+			}
+			set, err := s.parseFieldSet(t, v.Raw, nil)
+			if err != nil {
+				continue
+			}
+			eachField(set, func(n *selection) {
+				if fed(n.field.applied, "external") != nil {
+					s.fakeExternal[n.field] = true
+				}
+			})
+		}
+	}
+}
+
+// findUsed finds the fields that federation needs: those in field sets, and those that implement an interface's.
+func (s *schema) findUsed() {
+	s.used = map[*fieldDef]bool{}
+	s.provided = map[*fieldDef]bool{}
+	use := func(target *typeDef, d *directive, into ...map[*fieldDef]bool) {
+		v := d.arg("fields")
+		if target == nil || v == nil || !isString(v) {
+			return
+		}
+		set, err := s.parseFieldSet(target, v.Raw, nil)
+		if err != nil {
+			return
+		}
+		eachField(set, func(n *selection) {
+			for _, m := range into {
+				m[n.field] = true
+				if n.parent.kind != ast.Interface {
+					continue
+				}
+				for _, o := range s.possible(n.parent) {
+					if f := o.field(n.name); f != nil {
+						m[f] = true
+					}
+				}
+			}
+		})
+	}
+	for _, t := range s.order {
+		if !t.hasFields() {
+			continue
+		}
+		for _, d := range fedApplied(t.applied, "key") {
+			use(t, d, s.used)
+		}
+		for _, f := range t.fields {
+			if d := fed(f.applied, "requires"); d != nil {
+				use(t, d, s.used)
+			}
+			if d := fed(f.applied, "provides"); d != nil {
+				if target := s.types[f.typ.Name()]; target.composite() {
+					use(target, d, s.used, s.provided)
+				}
+			}
+			for _, i := range t.interfaces {
+				if it := s.types[i.name]; it != nil && it.field(f.name) != nil {
+					s.used[f] = true
+				}
+			}
+		}
+	}
+	s.contextUses()
+}

@@ -1,0 +1,152 @@
+package compose
+
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// hasInterfaceObject tells whether some subgraph has a merged interface as an interface object.
+func (m *merger) hasInterfaceObject(t *typeDef) bool {
+	for _, s := range m.sources[t.name] {
+		if s != nil && s.interfaceObject() {
+			return true
+		}
+	}
+	return false
+}
+
+// copyInterfaceObjectFields gives the implementations of an interface the fields that only interface objects resolve.
+func (m *merger) copyInterfaceObjectFields() {
+	for _, itf := range m.merging(ast.Interface) {
+		if !m.hasInterfaceObject(itf) {
+			continue
+		}
+		for _, f := range itf.fields {
+			if !m.resolvedByInterfaceObject(f) {
+				continue
+			}
+			for _, t := range m.merging(ast.Object) {
+				if !t.implements(itf.name) || t.field(f.name) != nil {
+					continue
+				}
+				c := &fieldDef{name: f.name, description: f.description, typ: f.typ}
+				for _, a := range f.args {
+					n := *a
+					c.args = append(c.args, &n)
+				}
+				c.applied = append(c.applied, join("field"))
+				for _, d := range f.applied {
+					if d.name != "join__field" {
+						c.applied = append(c.applied, d)
+					}
+				}
+				t.addField(c)
+				sources := make([]*fieldDef, len(m.schemas))
+				m.fields[c.coordinate()] = sources
+				m.checkSharing(c, sources, nil)
+			}
+		}
+	}
+}
+
+// resolvedByInterfaceObject tells whether a field of an interface comes from an interface object.
+func (m *merger) resolvedByInterfaceObject(f *fieldDef) bool {
+	for _, s := range m.fields[f.coordinate()] {
+		if s != nil && s.parent.interfaceObject() {
+			return true
+		}
+	}
+	return false
+}
+
+// checkMerged checks what only shows when all is merged.
+func (m *merger) checkMerged() {
+	for _, t := range m.out.order {
+		if t.hasFields() {
+			m.checkImplementations(t)
+		}
+	}
+	for _, itf := range m.merging(ast.Interface) {
+		m.checkInterfaceKeyCoverage(itf)
+	}
+	m.checkReservedTypes()
+}
+
+// checkImplementations demands that a type has all fields of its interfaces.
+func (m *merger) checkImplementations(t *typeDef) {
+	for _, ref := range t.interfaces {
+		itf := m.out.types[ref.name]
+		if itf == nil || itf.kind != ast.Interface {
+			continue
+		}
+		for _, f := range itf.fields {
+			if t.field(f.name) != nil {
+				continue
+			}
+			var declared, implementing []int
+			at := map[int]*ast.Position{}
+			for i, s := range m.fields[f.coordinate()] {
+				if s != nil {
+					declared = append(declared, i)
+					at[i] = s.pos
+				}
+			}
+			for i, s := range m.sources[t.name] {
+				if s != nil && s.implements(itf.name) {
+					implementing = append(implementing, i)
+					if at[i] == nil {
+						at[i] = s.pos
+					}
+				}
+			}
+			m.errorf(codeInterfaceFieldNoImplem, append(append([]int{}, declared...), implementing...), "Interface field %q is declared in %s but type %q, which implements %q only in %s does not have field %q.", f.coordinate(), m.subgraphList(declared), t.name, itf.name, m.subgraphList(implementing), f.name)
+			m.at(at)
+		}
+	}
+}
+
+// checkInterfaceKeyCoverage demands that a subgraph with a resolvable key on an interface knows all implementations: it may be asked
+// for any of them.
+func (m *merger) checkInterfaceKeyCoverage(itf *typeDef) {
+	for i, s := range m.sources[itf.name] {
+		if s == nil || s.kind != ast.Interface {
+			continue
+		}
+		var key *directive
+		for _, k := range fedApplied(s.applied, "key") {
+			if key == nil && isResolvable(k) {
+				key = k
+			}
+		}
+		if key == nil {
+			continue
+		}
+		var missing []string
+		with := []int{i}
+		for _, t := range m.merging(ast.Object) {
+			if !t.implements(itf.name) || m.schemas[i].types[t.name] != nil {
+				continue
+			}
+			missing = append(missing, quote(t.name))
+			for j, o := range m.sources[t.name] {
+				if o != nil && o.implements(itf.name) && !containsInt(with, j) {
+					with = append(with, j)
+				}
+			}
+		}
+		if len(missing) > 0 {
+			m.errorf(codeInterfaceKeyMissingImpl, with, "[%s] Interface type %q has a resolvable key (@key(fields: %s)) in subgraph %q but that subgraph is missing some of the supergraph implementation types of %q. Subgraph %q should define %s (and have it implement %q).", m.schemas[i].name, itf.name, quote(key.str("fields")), m.schemas[i].name, itf.name, m.schemas[i].name, joined(missing), itf.name)
+			m.at(map[int]*ast.Position{i: key.pos})
+		}
+	}
+}
+
+// checkReservedTypes refuses what uses a type that merging has left out.
+func (m *merger) checkReservedTypes() {
+	for _, t := range m.out.order {
+		for _, f := range t.fields {
+			if f.typ != nil && m.out.types[f.typ.Name()] == nil {
+				m.errorf(codeInvalidGraphQL, nil, "Field %q has the type %q, which is not part of the supergraph", f.coordinate(), f.typ)
+			}
+		}
+	}
+}

@@ -1,0 +1,369 @@
+package compose
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// appliedAt is what one subgraph applies at a place.
+type appliedAt struct {
+	subgraph int
+	list     []*directive
+}
+
+// mergeApplied merges the directives that subgraphs apply at one place into out.
+func (m *merger) mergeApplied(out *[]*directive, sources []appliedAt, coordinate string) {
+	groups := map[string][]*directive{}
+	carried := map[string]*carriedDirective{}
+	var order []string
+	perSource := map[string]map[int][]*directive{}
+	for _, s := range sources {
+		for _, d := range s.list {
+			c := m.carried[s.subgraph][d.name]
+			if c == nil {
+				continue
+			}
+			if carried[c.name] == nil {
+				carried[c.name] = c
+				order = append(order, c.name)
+				perSource[c.name] = map[int][]*directive{}
+			}
+			n := &directive{name: c.name, fed: c.fed, args: knownArgs(c.def, d.args), pos: d.pos}
+			if c.fed == "context" {
+				n.args = []*argument{{name: "name", value: stringValue(m.schemas[s.subgraph].name + "__" + d.str("name"))}}
+			}
+			groups[c.name] = append(groups[c.name], n)
+			perSource[c.name][s.subgraph] = append(perSource[c.name][s.subgraph], n)
+		}
+	}
+	for _, name := range order {
+		c, list := carried[name], groups[name]
+		switch {
+		case c.fed == "requiresScopes" || c.fed == "policy":
+			arg := "scopes"
+			if c.fed == "policy" {
+				arg = "policies"
+			}
+			*out = append(*out, &directive{name: name, fed: c.fed, args: []*argument{{name: arg, value: mergeRequirements(list, arg)}}})
+		case c.fed == "cost":
+			*out = append(*out, maxWeight(list))
+		case c.fed == "listSize":
+			*out = append(*out, mergeListSize(list))
+		case c.repeatable:
+			*out = append(*out, distinct(list)...)
+		default:
+			*out = append(*out, mostFrequent(list))
+		}
+	}
+}
+
+// knownArgs drops arguments that the definition in the supergraph does not have, and gives the others in its order.
+func knownArgs(def *directiveDef, args []*argument) []*argument {
+	var out []*argument
+	for _, a := range def.args {
+		for _, g := range args {
+			if g.name == a.name {
+				out = append(out, g)
+				break
+			}
+		}
+	}
+	return out
+}
+
+func distinct(list []*directive) []*directive {
+	var out []*directive
+next:
+	for _, d := range list {
+		for _, o := range out {
+			if sameArgs(o.args, d.args) {
+				continue next
+			}
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// mostFrequent gives the application that most subgraphs make, of equally frequent ones the first.
+func mostFrequent(list []*directive) *directive {
+	best, most := list[0], 0
+	for _, d := range distinct(list) {
+		n := 0
+		for _, o := range list {
+			if sameArgs(d.args, o.args) {
+				n++
+			}
+		}
+		if n > most {
+			best, most = d, n
+		}
+	}
+	return best
+}
+
+func maxWeight(list []*directive) *directive {
+	best := list[0]
+	for _, d := range list[1:] {
+		a, _ := strconv.Atoi(d.arg("weight").Raw)
+		b, _ := strconv.Atoi(best.arg("weight").Raw)
+		if a > b {
+			best = d
+		}
+	}
+	return best
+}
+
+// mergeListSize merges @listSize: the largest assumed size, all slicing arguments and sized fields, and
+// requireOneSlicingArgument only where all ask for it.
+func mergeListSize(list []*directive) *directive {
+	out := &directive{name: list[0].name, fed: list[0].fed}
+	for _, arg := range []string{"assumedSize", "slicingArguments", "sizedFields", "requireOneSlicingArgument"} {
+		var merged *ast.Value
+		for _, d := range list {
+			v := d.arg(arg)
+			if v == nil || v.Kind == ast.NullValue {
+				continue
+			}
+			switch {
+			case merged == nil:
+				merged = v
+			case arg == "assumedSize":
+				a, _ := strconv.Atoi(v.Raw)
+				b, _ := strconv.Atoi(merged.Raw)
+				if a > b {
+					merged = v
+				}
+			case arg == "requireOneSlicingArgument":
+				if v.Raw == "false" {
+					merged = v
+				}
+			default:
+				var items []*ast.Value
+				seen := map[string]bool{}
+				for _, s := range append(strings0(merged), strings0(v)...) {
+					if !seen[s] {
+						seen[s] = true
+						items = append(items, stringValue(s))
+					}
+				}
+				merged = listValue(items)
+			}
+		}
+		if merged != nil {
+			out.args = append(out.args, &argument{name: arg, value: merged})
+		}
+	}
+	return out
+}
+
+// maxClauses bounds how far requirements are multiplied out.
+const maxClauses = 10_000
+
+// mergeRequirements merges scopes or policies, which are alternatives of sets that are all needed: what each subgraph asks
+// for has to be met.
+func mergeRequirements(list []*directive, arg string) *ast.Value {
+	merged := requirement(list[0].arg(arg))
+	for _, d := range list[1:] {
+		merged = merged.and(requirement(d.arg(arg)))
+	}
+	return merged.value()
+}
+
+// clauses is a disjunction of conjunctions: any of the sets of names suffices.
+type clauses [][]string
+
+func requirement(v *ast.Value) clauses {
+	var out clauses
+	if v == nil {
+		return nil
+	}
+	for _, c := range v.Children {
+		set := map[string]bool{}
+		for _, n := range strings0(c.Value) {
+			set[n] = true
+		}
+		out = append(out, sortedKeys(set))
+	}
+	return out.minimal()
+}
+
+// and gives the clauses that meet both.
+func (a clauses) and(b clauses) clauses {
+	if len(a) == 0 {
+		return b
+	}
+	if len(b) == 0 {
+		return a
+	}
+	if len(a)*len(b) > maxClauses {
+		return a
+	}
+	var out clauses
+	for _, x := range a {
+		for _, y := range b {
+			set := map[string]bool{}
+			for _, n := range x {
+				set[n] = true
+			}
+			for _, n := range y {
+				set[n] = true
+			}
+			out = append(out, sortedKeys(set))
+		}
+	}
+	return out.minimal()
+}
+
+// minimal drops clauses that another one makes needless.
+func (a clauses) minimal() clauses {
+	var out clauses
+	for i, x := range a {
+		needed := true
+		for j, y := range a {
+			if i != j && subset(y, x) && (len(y) < len(x) || j < i) {
+				needed = false
+				break
+			}
+		}
+		if needed {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+func subset(small, large []string) bool {
+	for _, s := range small {
+		if !contains(large, s) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a clauses) value() *ast.Value {
+	var items []*ast.Value
+	for _, c := range a {
+		var names []*ast.Value
+		for _, n := range c {
+			names = append(names, stringValue(n))
+		}
+		items = append(items, listValue(names))
+	}
+	return listValue(items)
+}
+
+// implies tells whether meeting a meets b too.
+func (a clauses) implies(b clauses) bool {
+	if len(b) == 0 {
+		return true
+	}
+	if len(a) == 0 {
+		return false
+	}
+	for _, x := range a {
+		met := false
+		for _, y := range b {
+			met = met || subset(y, x)
+		}
+		if !met {
+			return false
+		}
+	}
+	return true
+}
+
+// executable tells whether operations can use a directive at a location.
+func executable(l ast.DirectiveLocation) bool {
+	switch l {
+	case ast.LocationQuery, ast.LocationMutation, ast.LocationSubscription, ast.LocationField, ast.LocationFragmentDefinition,
+		ast.LocationFragmentSpread, ast.LocationInlineFragment, ast.LocationVariableDefinition:
+		return true
+	}
+	return false
+}
+
+// mergeExecutableDirectives carries the directives that clients may use: those that all subgraphs define, at the
+// locations that all allow.
+func (m *merger) mergeExecutableDirectives() {
+	seen := map[string]bool{}
+	for _, s := range m.schemas {
+		for _, d := range s.dirOrder {
+			if !seen[d.name] && !d.builtIn && !d.generated {
+				seen[d.name] = true
+				m.mergeExecutable(d.name)
+			}
+		}
+	}
+}
+
+func (m *merger) mergeExecutable(name string) {
+	for _, builtIn := range builtInDirectives() {
+		if builtIn.name == name {
+			return
+		}
+	}
+	sources := make([]*directiveDef, len(m.schemas))
+	args := make([][]*argDef, len(m.schemas))
+	out := &directiveDef{name: name}
+	var texts []string
+	counts := map[ast.DirectiveLocation]int{}
+	var order []ast.DirectiveLocation
+	out.repeatable = true
+	for i, s := range m.schemas {
+		if m.carried[i][name] != nil {
+			return
+		}
+		d := s.directives[name]
+		if d == nil || d.generated {
+			return
+		}
+		n := 0
+		for _, l := range d.locations {
+			if !executable(l) {
+				continue
+			}
+			n++
+			if counts[l] == 0 {
+				order = append(order, l)
+			}
+			counts[l]++
+		}
+		if n == 0 {
+			return
+		}
+		sources[i] = d
+		args[i] = d.args
+		if args[i] == nil {
+			args[i] = []*argDef{}
+		}
+		texts = append(texts, d.description)
+		out.repeatable = out.repeatable && d.repeatable
+	}
+	for _, l := range order {
+		if counts[l] == len(m.schemas) {
+			out.locations = append(out.locations, l)
+		}
+	}
+	if len(out.locations) == 0 {
+		return
+	}
+	out.description = m.description("@"+name, texts)
+	m.mergeArgs("@"+name, args, &out.args)
+	m.out.addDirective(out)
+}
+
+// apiName gives the name of a Federation directive in the supergraph, "" when it does not carry it.
+func (m *merger) apiName(fed string) string {
+	for _, f := range m.features {
+		for _, i := range f.imports {
+			if i.name == "@"+fed {
+				return strings.TrimPrefix(i.as, "@")
+			}
+		}
+	}
+	return fed
+}
