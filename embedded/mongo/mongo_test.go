@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/lethe/lethe/embedded/mongo"
 )
@@ -150,3 +151,35 @@ func codeOf(t testing.TB, err error) int {
 	}
 	return codes[0]
 }
+
+// index makes an index.
+func index(t testing.TB, c *driver.Collection, keys bson.D, o *options.IndexOptionsBuilder) string {
+	t.Helper()
+	m := driver.IndexModel{Keys: keys}
+	if o != nil {
+		m.Options = o
+	}
+	name, err := c.Indexes().CreateOne(t.Context(), m)
+	if err != nil {
+		t.Fatalf("making index %v: %v", keys, err)
+	}
+	return name
+}
+
+// await asks again and again until something is so.
+func await(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second) // a real server expires documents once a minute
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("%s did not come", what)
+		}
+	}
+}
+
+func unacknowledged() *writeconcern.WriteConcern { return writeconcern.Unacknowledged() }

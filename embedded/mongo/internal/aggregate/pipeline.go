@@ -80,7 +80,7 @@ func compile(a bson.A, inFacet bool) (Pipeline, error) {
 		if s.Match != nil && s.Match.Text != nil && (i > 0 || inFacet) {
 			return nil, fault.New(fault.Code(17313), "$match with $text is only allowed as the first pipeline stage")
 		}
-		if inFacet && s.Name == "$facet" {
+		if inFacet && d[0].Key == "$facet" {
 			return nil, fault.New(fault.Code(40600), "$facet is not allowed to be used within a $facet stage")
 		}
 		s.Name = d[0].Key

@@ -201,10 +201,7 @@ func (n *Node) test(m *match, v any, found bool) bool {
 		}
 		return found && value.Equal(v, n.Value)
 	case Gt, Gte, Lt, Lte:
-		if !found {
-			if n.Value != nil {
-				return false
-			}
+		if !found { // stands as null, which compares with null and with what compares with everything
 			v = nil
 		}
 		return n.ordered(v)

@@ -208,13 +208,10 @@ func (u *Update) Apply(d bson.D, position int) (bson.D, error) { return u.apply(
 func (u *Update) apply(d bson.D, position int, insert bool) (bson.D, error) {
 	switch {
 	case u.pipeline != nil:
-		return u.pipeline.Apply(d, u.now)
+		out, err := u.pipeline.Apply(d, u.now)
+		return withID(out, d), err
 	case u.replacement != nil:
-		id, has := value.Get(d, "_id")
-		if _, own := value.Get(u.replacement, "_id"); own || !has {
-			return u.replacement, nil
-		}
-		return append(bson.D{{Key: "_id", Value: id}}, u.replacement...), nil
+		return withID(u.replacement, d), nil
 	}
 	var out any = d
 	for _, s := range u.steps {
@@ -228,6 +225,15 @@ func (u *Update) apply(d bson.D, position int, insert bool) (bson.D, error) {
 		}
 	}
 	return u.applyRenames(out.(bson.D))
+}
+
+// withID gives a document the _id of another if it has none.
+func withID(d, from bson.D) bson.D {
+	id, has := value.Get(from, "_id")
+	if _, own := value.Get(d, "_id"); own || !has {
+		return d
+	}
+	return append(bson.D{{Key: "_id", Value: id}}, d...)
 }
 
 // Upsert makes the document that an update inserts when nothing matched its filter: what the filter holds equal, and the
