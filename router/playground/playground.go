@@ -26,7 +26,7 @@ var dist embed.FS
 //go:embed index.html
 var indexHTML string
 
-// AssetPath is below which Handler serves what the page loads. Mount Handler there and on the path of the page.
+// AssetPath is below which Handler serves what the page loads. Mount Handler there and on /.
 const AssetPath = "/playground/"
 
 // Policies of the page and of its workers. Monaco sets inline styles; no script is inline.
@@ -63,7 +63,7 @@ type manifest struct {
 	Workers []string `json:"workers"`
 }
 
-// Handler serves the page on every path but those below AssetPath, where it serves what the page loads.
+// Handler serves the page on / and what it loads below AssetPath.
 func Handler(o Options) http.Handler {
 	page, err := render(o)
 	if err != nil {
@@ -73,7 +73,7 @@ func Handler(o Options) http.Handler {
 	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+AssetPath+"{name}", serveAsset)
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Security-Policy", pagePolicy)

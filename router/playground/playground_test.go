@@ -110,7 +110,7 @@ func TestAssets(t *testing.T) {
 	if w.Code != http.StatusNotModified {
 		t.Errorf("a known ETag gave %d", w.Code)
 	}
-	for _, path := range []string{"/playground/none.js", "/playground/manifest.json", "/playground/..%2fplayground.go", "/playground/.gz"} {
+	for _, path := range []string{"/playground/none.js", "/playground/manifest.json", "/playground/..%2fplayground.go", "/playground/.gz", "/favicon.ico"} {
 		if resp, _ := get(t, h, path, ""); resp.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %s", path, resp.Status)
 		}
