@@ -59,7 +59,9 @@ func (e tracked) Cancellable() bool { return e.UnderWay && !e.Sealed }
 func (e tracked) Approvable() bool { return e.Status == statusApproval }
 
 // HasActions says whether there is anything that staff could do now.
-func (e tracked) HasActions() bool { return e.Cancellable() || e.Approvable() || len(e.Parked) > 0 }
+func (e tracked) HasActions() bool {
+	return e.Cancellable() || e.Approvable() || len(e.Parked) > 0 || e.Certificate != nil
+}
 
 // erasureView builds the page of an erasure.
 func (c *console) erasureView(e erasure, gaps []missing, s *session) (erasureView, error) {
