@@ -1,0 +1,3 @@
+package customers
+
+//go:generate go tool gqlgen generate --config gqlgen.yml
