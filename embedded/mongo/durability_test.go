@@ -334,4 +334,3 @@ func TestStockIsNeverOversold(t *testing.T) {
 		}
 	}
 }
-
