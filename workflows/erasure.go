@@ -222,6 +222,9 @@ type ErasureProgress struct {
 	WaitingFor  string      `json:"waitingFor,omitempty"`
 	Steps       []StepState `json:"steps"`
 	Retained    []PathHeld  `json:"retained,omitempty"`
+	// Certificate is the signed document, to the byte; it holds no personal data.
+	Certificate string    `json:"certificate,omitempty"`
+	IssuedAt    time.Time `json:"issuedAt,omitzero"`
 }
 
 // LedgerEntry is a line of the append-only ledger of erasures.
@@ -245,8 +248,8 @@ type CertificateRequest struct {
 	Waived     []StepState `json:"waived,omitempty"`
 }
 
-// CertificateIssued says when a certificate was made.
+// CertificateIssued is a certificate that was made.
 type CertificateIssued struct {
-	IssuedAt time.Time  `json:"issuedAt"`
-	Retained []PathHeld `json:"retained,omitempty"`
+	IssuedAt time.Time `json:"issuedAt"`
+	Document string    `json:"document"`
 }
