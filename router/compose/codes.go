@@ -75,6 +75,7 @@ const (
 	codeShareableRuntimeTypes      = "SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES"
 	codeTypeDefinitionInvalid      = "TYPE_DEFINITION_INVALID"
 	codeTypeKindMismatch           = "TYPE_KIND_MISMATCH"
+	codeTypeOnlyUnusedExternal     = "TYPE_WITH_ONLY_UNUSED_EXTERNAL"
 	codeUnknownFederationVersion   = "UNKNOWN_FEDERATION_LINK_VERSION"
 	codeUnknownLinkVersion         = "UNKNOWN_LINK_VERSION"
 	codeUnsupportedLinkedFeature   = "UNSUPPORTED_LINKED_FEATURE"

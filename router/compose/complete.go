@@ -187,6 +187,9 @@ func (s *schema) checkDefinition(want, have *directiveDef, custom map[string]boo
 			}
 			continue
 		}
+		if w.typ.Elem == nil && custom[w.typ.NamedType] && h.typ.NonNull && h.typ.Elem != nil {
+			continue // Federation once wrote field sets as lists
+		}
 		if !s.sameArgType(w.typ, h.typ, custom) {
 			bad("argument %q should have type %q but found type %q", w.name, w.typ, h.typ)
 		} else if !sameDefault(w.value, h.value) && !(h.value == nil && h.typ.NonNull) && !required(w.typ, w.value) {
@@ -264,7 +267,14 @@ func (s *schema) completeKnown() {
 
 // dropMachinery removes what the subgraph specification adds for routers: they are not part of the graph.
 func (s *schema) dropMachinery() {
-	if q := s.root(ast.Query); q != nil {
+	q := s.root(ast.Query)
+	if q == nil && s.types["Query"] == nil {
+		// Every subgraph has a query root: the one at which routers ask for entities.
+		q = &typeDef{name: "Query", kind: ast.Object, defined: true}
+		s.addType(q)
+		s.roots[ast.Query] = q.name
+	}
+	if q != nil {
 		q.removeField("_entities")
 		q.removeField("_service")
 	}
@@ -298,12 +308,14 @@ func (s *schema) meaning(name string, federation map[string]string) string {
 	if s.directives[name] == nil {
 		return ""
 	}
-	if !s.isFed2() {
-		if fed1Feature(name) {
-			return name
+	if s.upgraded {
+		for _, f := range features() {
+			if f.name == name && f.since <= upgradeVersion.minor {
+				return name
+			}
 		}
-		// Schemas of Federation 1 may define @inaccessible by themselves.
-		if name == "inaccessible" {
+	} else if !s.isFed2() {
+		if fed1Feature(name) {
 			return name
 		}
 	} else if m := federation[name]; m != "" {

@@ -104,12 +104,6 @@ func (c *composer) compose(subgraphs []Subgraph) *Result {
 	if len(c.errors) > 0 {
 		return nil
 	}
-	for _, s := range c.schemas {
-		c.errors = append(c.errors, s.validate()...)
-	}
-	if len(c.errors) > 0 {
-		return nil
-	}
 	m := c.merge()
 	if len(c.errors) > 0 {
 		return nil

@@ -2,17 +2,9 @@ package compose
 
 import "github.com/vektah/gqlparser/v2/ast"
 
-// markedExternal tells whether a field bears @external, or stands in a declaration of its type that does.
+// markedExternal tells whether a field or its type bears @external.
 func (f *fieldDef) markedExternal() bool {
-	if fed(f.applied, "external") != nil {
-		return true
-	}
-	for _, d := range f.parent.applied {
-		if d.fed == "external" && d.decl == f.decl {
-			return true
-		}
-	}
-	return false
+	return fed(f.applied, "external") != nil || fed(f.parent.applied, "external") != nil
 }
 
 // external tells whether the subgraph does not resolve a field, but for what @provides says.

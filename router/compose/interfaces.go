@@ -68,6 +68,7 @@ func (m *merger) checkMerged() {
 	for _, itf := range m.merging(ast.Interface) {
 		m.checkInterfaceKeyCoverage(itf)
 	}
+	m.checkTransitiveAuth()
 	m.checkReservedTypes()
 }
 

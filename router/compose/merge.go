@@ -315,17 +315,17 @@ func (m *merger) addJoinTypes(t *typeDef) {
 		}
 		keys := fedApplied(s.applied, "key")
 		extension := &argument{name: "extension", value: boolValue(true)}
-		isExtension := s.extended && !s.defined || fed(s.applied, "extends") != nil
+		isExtension := s.extension()
 		object := s.interfaceObject()
 		add := func(key *directive) {
 			d := join("type", graphArg(m.schemas[i]))
 			if key != nil {
 				d.args = append(d.args, &argument{name: "key", value: stringValue(key.str("fields"))})
-				if isExtension && m.schemas[i].upgraded {
+				if isExtension {
 					d.args = append(d.args, extension)
 				}
-				if !isResolvable(key) {
-					d.args = append(d.args, &argument{name: "resolvable", value: boolValue(false)})
+				if key.arg("resolvable") != nil {
+					d.args = append(d.args, &argument{name: "resolvable", value: boolValue(isResolvable(key))})
 				}
 			}
 			if object {

@@ -309,7 +309,7 @@ func (m *merger) subgraphsOf(all []composed, identity string) []int {
 func (m *merger) carryLinked(identity string, list []composed) {
 	latest := list[0]
 	for _, c := range list[1:] {
-		if c.link.version.atLeast(latest.link.version) && c.link.version != latest.link.version {
+		if c.link.version.atLeast(latest.link.version) {
 			latest = c
 		}
 	}
@@ -322,7 +322,7 @@ func (m *merger) carryLinked(identity string, list []composed) {
 		if !ok {
 			order = append(order, c.name)
 		}
-		if !ok || c.link.version.atLeast(o.link.version) && c.link.version != o.link.version {
+		if !ok || c.link.version.atLeast(o.link.version) {
 			defs[c.name] = c
 		}
 	}

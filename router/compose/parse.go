@@ -51,6 +51,9 @@ func (c *composer) load(subgraphs []Subgraph) {
 		if len(errs) == 0 {
 			errs = s.complete()
 		}
+		if len(errs) == 0 {
+			errs = s.validate()
+		}
 		c.errors = append(c.errors, errs...)
 		s.index = len(c.schemas)
 		c.schemas = append(c.schemas, s)
