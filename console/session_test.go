@@ -112,21 +112,10 @@ func FuzzSession(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if cookie != value {
-			t.Fatalf("a forged cookie opens: %q", cookie)
+		// Only what was sealed under the key opens, by this process or by another of the fuzzer's.
+		if v.Token != "token" || v.Staff == nil || v.Staff.ID != "stf_ada" {
+			t.Fatalf("a forged cookie opens: %+v", v)
 		}
-		if v.Token != "token" {
-			t.Fatalf("%+v", v)
-		}
-	})
-}
-
-func FuzzDocument(f *testing.F) {
-	f.Add(`{"a":[{"b":"2026-01-01T00:00:00Z"},1.5,true,null],"c":{}}`)
-	f.Add(`[`)
-	f.Add(`{"a":` + strings.Repeat("[", 40))
-	f.Fuzz(func(_ *testing.T, document string) {
-		_, _ = readDocument(document)
 	})
 }
 
