@@ -1,14 +1,14 @@
 package execute
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/lethe/lethe/router/jsontext"
 	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/supergraph"
 )
@@ -16,7 +16,14 @@ import (
 // Compile turns a plan into a program. The definitions are those of the client's operation, in the order of the plan's
 // variables.
 func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableDefinition) (*Program, error) {
-	c := &compiler{sg: sg, api: sg.API(), plan: p, program: &Program{plan: p, schema: sg.API(), variables: variables}}
+	c := &compiler{
+		sg: sg, api: sg.API(), plan: p, program: &Program{plan: p, schema: sg.API(), variables: variables},
+		projections: map[string]*objectProjection{},
+	}
+	for _, cond := range p.Operation.Conditions {
+		i := slices.IndexFunc(p.Operation.Variables, func(v plan.Variable) bool { return v.Name == cond.Variable })
+		c.program.conditions = append(c.program.conditions, condition{i, cond.Label, cond.Equals})
+	}
 	c.program.root = newNode(nil, "")
 	c.program.root.static = p.Operation.RootType
 	for _, f := range p.Fetches {
@@ -44,7 +51,14 @@ type compiler struct {
 	api     *ast.Schema
 	plan    *plan.Plan
 	program *Program
+
+	projections map[string]*objectProjection
+	tangled     bool // a guard has too many alternatives
 }
+
+// ErrTooManyConditions is the answer to an operation that repeats a field under very many combinations of @skip and
+// @include.
+var ErrTooManyConditions = errors.New("a field is selected under too many combinations of @skip and @include")
 
 func newNode(parent *node, key string) *node {
 	return &node{parent: parent, key: key, children: map[string]*node{}, fields: map[string][]access{}}
@@ -73,11 +87,17 @@ func (c *compiler) fetch(f *plan.Fetch) error {
 		id: f.ID, subgraph: f.Subgraph, kind: f.Kind, entity: len(f.Representations) > 0, guard: f.Guard,
 		waits: int32(len(f.DependsOn)),
 	}
+	out.sees, out.needs = make([]bool, len(c.plan.Fetches)), f.DependsOn
 	for _, d := range f.DependsOn {
 		if d < 0 || d >= len(c.program.fetches) {
 			return fmt.Errorf("it depends on fetch %d, which does not stand before it", d)
 		}
-		c.program.fetches[d].dependants = append(c.program.fetches[d].dependants, f.ID)
+		before := c.program.fetches[d]
+		before.dependants = append(before.dependants, f.ID)
+		out.sees[d] = true
+		for i, seen := range before.sees {
+			out.sees[i] = out.sees[i] || seen
+		}
 	}
 	at := c.program.root
 	for _, e := range f.Path {
@@ -94,14 +114,16 @@ func (c *compiler) fetch(f *plan.Fetch) error {
 	case len(f.Path) == 0 && !out.entity:
 		src.root = true
 	default:
-		if len(at.sources) == 0 {
-			return errors.New("nothing stands at its path")
+		for i := range at.sources {
+			if s := &at.sources[i]; out.sees[s.fetch] {
+				src.hosts = append(src.hosts, access{i, s.shape.size})
+				s.shape.size++
+			}
 		}
-		base := at.sources[0]
-		src.attached, src.slot = true, base.shape.size
-		base.shape.size++
-		out.attach = access{0, src.slot}
-		out.nested = !out.entity
+		if len(src.hosts) == 0 {
+			return errors.New("nothing that it may read stands at its path")
+		}
+		out.hosts, out.nested = src.hosts, !out.entity
 	}
 	at.sources = append(at.sources, src)
 	c.selections(f, at, len(at.sources)-1, object, f.Selections)
@@ -154,10 +176,10 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 		if len(field.Selections) == 0 {
 			key := logical(field)
 			a := access{src, slotAt}
-			if !contains(n.fields[key], a) {
+			if !slices.Contains(n.fields[key], a) {
 				n.fields[key] = append(n.fields[key], a)
 			}
-			if field.Name == "__typename" && !contains(n.typename, a) && (field.Key == "__typename" || field.Alias == "__typename") {
+			if field.Name == "__typename" && !slices.Contains(n.typename, a) && (field.Key == "__typename" || field.Alias == "__typename") {
 				n.typename = append(n.typename, a)
 			}
 			continue
@@ -169,7 +191,7 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 		inner := sh.fields[at].child
 		index := -1
 		for i, cs := range child.sources {
-			if cs.fetch == f.ID && !cs.attached && cs.parent == src && cs.slot == slotAt {
+			if cs.fetch == f.ID && !cs.attached() && cs.parent == src && cs.slot == slotAt {
 				index = i
 			}
 		}
@@ -179,15 +201,6 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 		}
 		c.selections(f, child, index, inner, field.Selections)
 	}
-}
-
-func contains(as []access, a access) bool {
-	for _, x := range as {
-		if x == a {
-			return true
-		}
-	}
-	return false
 }
 
 // finish gives every shape at least one slot, so that objects of different places never share an offset.
@@ -235,12 +248,7 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 		if !ok {
 			continue
 		}
-		v := c.plan.Operation.Variables[i]
-		text := "$" + v.Name + ":" + v.Type
-		if v.HasDefault {
-			text += "=" + v.Default
-		}
-		declared = append(declared, text)
+		declared = append(declared, c.declare(i))
 		out.variables = append(out.variables, i)
 	}
 	for _, t := range c.contextTypes(f) {
@@ -249,10 +257,10 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 	// @skip and @include stay in the subgraph's query, and so do their variables.
 	for _, name := range guardVariables(c.plan.Operation, f.Selections) {
 		i, ok := index[name]
-		if !ok || containsInt(out.variables, i) {
+		if !ok || slices.Contains(out.variables, i) {
 			continue
 		}
-		declared = append(declared, "$"+name+":"+c.plan.Operation.Variables[i].Type)
+		declared = append(declared, c.declare(i))
 		out.variables = append(out.variables, i)
 	}
 	if len(declared) > 0 {
@@ -265,8 +273,18 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 	} else {
 		c.write(&b, f.Selections)
 	}
-	out.named = []byte(b.String())
-	out.prefix = append(append([]byte(`{"query":`), quote(b.String())...), `,"variables":{`...)
+	out.query = b.String()
+	out.prefix = append(jsontext.AppendString([]byte(`{"query":`), out.query), `,"variables":{`...)
+}
+
+// declare writes the definition of one of the operation's variables.
+func (c *compiler) declare(i int) string {
+	v := c.plan.Operation.Variables[i]
+	text := "$" + v.Name + ":" + v.Type
+	if v.HasDefault {
+		text += "=" + v.Default
+	}
+	return text
 }
 
 func identifier(s string) string {
@@ -276,15 +294,6 @@ func identifier(s string) string {
 		}
 		return '_'
 	}, s)
-}
-
-func containsInt(xs []int, x int) bool {
-	for _, y := range xs {
-		if x == y {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *compiler) contextTypes(f *plan.Fetch) []string {
@@ -410,15 +419,4 @@ func (c *compiler) directives(b *strings.Builder, g plan.Guard) {
 		}
 		b.WriteString(name + "(if:$" + cond.Variable + ")")
 	}
-}
-
-// quote writes a string as JSON.
-func quote(s string) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if e.Encode(s) != nil {
-		return []byte(`""`)
-	}
-	return bytes.TrimRight(b.Bytes(), "\n")
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/lethe/lethe/router/jsontext"
 	"github.com/lethe/lethe/router/plan"
 )
 
@@ -14,6 +15,9 @@ type guarded struct {
 	set   plan.SelectionSet
 	guard plan.Guard
 }
+
+// maxMasks bounds a guard of the response, which must be exact.
+const maxMasks = 256
 
 // entry is all that one runtime type of an object answers under one response key.
 type entry struct {
@@ -29,7 +33,14 @@ func (c *compiler) project(n *node, typeName string, sets []guarded) (*objectPro
 	if def == nil {
 		return nil, fmt.Errorf("the API has no type %s", typeName)
 	}
+	// The runtime types of an abstract type mostly answer the same below it: what is the same is compiled once, or the
+	// work would grow with the power of the depth.
+	key := projectionKey(n, typeName, sets)
+	if out := c.projections[key]; out != nil {
+		return out, nil
+	}
 	out := &objectProjection{node: n}
+	c.projections[key] = out
 	if def.Kind == ast.Object {
 		n.setStatic(def.Name)
 		fields, err := c.fields(n, def, sets)
@@ -45,6 +56,17 @@ func (c *compiler) project(n *node, typeName string, sets []guarded) (*objectPro
 		out.byType[possible.Name] = fields
 	}
 	return out, nil
+}
+
+// projectionKey tells projections apart: by position, type, and the selection sets that they are compiled from.
+func projectionKey(n *node, typeName string, sets []guarded) string {
+	b := fmt.Appendf(nil, "%p %s", n, typeName)
+	for _, s := range sets {
+		if len(s.set) > 0 {
+			b = fmt.Appendf(b, " %p:%d%x", &s.set[0], len(s.set), s.guard)
+		}
+	}
+	return string(b)
 }
 
 // setStatic notes the only runtime type that can stand at n. Under one response key fields of several types can stand,
@@ -66,6 +88,9 @@ func (c *compiler) fields(n *node, def *ast.Definition, sets []guarded) ([]proje
 	for _, s := range sets {
 		entries = c.collect(entries, def, s.set, s.guard)
 	}
+	if c.tangled {
+		return nil, ErrTooManyConditions
+	}
 	var out []projected
 	for _, e := range entries {
 		p, err := c.field(n, def, e)
@@ -78,6 +103,10 @@ func (c *compiler) fields(n *node, def *ast.Definition, sets []guarded) ([]proje
 }
 
 func (c *compiler) collect(entries []*entry, def *ast.Definition, set plan.SelectionSet, guard plan.Guard) []*entry {
+	if len(guard) > maxMasks {
+		c.tangled = true
+		return entries
+	}
 	for _, s := range set {
 		if s.Fragment != nil {
 			if t := s.Fragment.TypeCondition; t != "" && !c.applies(def, t) {
@@ -98,7 +127,9 @@ func (c *compiler) collect(entries []*entry, def *ast.Definition, set plan.Selec
 			continue
 		}
 		e := entries[i]
-		e.guard = either(e.guard, g)
+		if e.guard = either(e.guard, g); len(e.guard) > maxMasks {
+			c.tangled = true
+		}
 		if len(f.Selections) > 0 {
 			e.children = append(e.children, guarded{f.Selections, g})
 		}
@@ -128,9 +159,7 @@ func both(a, b plan.Guard) plan.Guard {
 	var out plan.Guard
 	for _, x := range a {
 		for _, y := range b {
-			if !slices.Contains(out, x|y) {
-				out = append(out, x|y)
-			}
+			out = with(out, x|y)
 		}
 	}
 	return out
@@ -143,17 +172,23 @@ func either(a, b plan.Guard) plan.Guard {
 	}
 	out := slices.Clone(a)
 	for _, y := range b {
-		if !slices.Contains(out, y) {
-			out = append(out, y)
-		}
+		out = with(out, y)
 	}
 	return out
 }
 
+// with adds a mask to a guard, and drops what it implies.
+func with(g plan.Guard, mask uint64) plan.Guard {
+	if slices.ContainsFunc(g, func(m uint64) bool { return mask&m == m }) {
+		return g
+	}
+	return append(slices.DeleteFunc(g, func(m uint64) bool { return m&mask == mask }), mask)
+}
+
 func (c *compiler) field(n *node, def *ast.Definition, e *entry) (projected, error) {
-	p := projected{key: append(quote(e.key), ':'), name: e.key, parent: def.Name, field: e.field.Name, guard: e.guard}
+	p := projected{key: append(jsontext.Quote(e.key), ':'), name: e.key, parent: def.Name, field: e.field.Name, guard: e.guard}
 	if e.field.Name == "__typename" {
-		p.typename, p.constant = true, quote(def.Name)
+		p.typename, p.constant = true, jsontext.Quote(def.Name)
 		return p, nil
 	}
 	if def == c.api.Query && (e.field.Name == "__schema" || e.field.Name == "__type") {

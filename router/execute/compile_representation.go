@@ -2,7 +2,9 @@ package execute
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/lethe/lethe/router/jsontext"
 	"github.com/lethe/lethe/router/plan"
 )
 
@@ -13,7 +15,7 @@ func (c *compiler) represent(out *fetch, f *plan.Fetch) error {
 		r := &f.Representations[i]
 		compiled := &representation{types: r.Types}
 		if r.Typename != "" {
-			compiled.typename = quote(r.Typename)
+			compiled.typename = jsontext.Quote(r.Typename)
 		}
 		parent := ""
 		if len(r.Types) > 0 {
@@ -51,7 +53,7 @@ func (c *compiler) representationFields(n *node, set plan.SelectionSet, parent s
 		if f.Parent != "" {
 			parent = f.Parent
 		}
-		field := representationField{key: append(quote(f.Name), ':'), types: types, guard: f.Guard, nullable: c.nullable(parent, f.Name)}
+		field := representationField{key: append(jsontext.Quote(f.Name), ':'), types: types, guard: f.Guard, nullable: c.nullable(parent, f.Name)}
 		if len(f.Selections) == 0 {
 			field.access = n.fields[logical(f)]
 			if len(field.access) == 0 {
@@ -85,9 +87,9 @@ func (c *compiler) representationFields(n *node, set plan.SelectionSet, parent s
 func childAccess(child *node) []access {
 	var out []access
 	for _, s := range child.sources {
-		if !s.attached && !s.root {
+		if !s.attached() && !s.root {
 			a := access{s.parent, s.slot}
-			if !contains(out, a) {
+			if !slices.Contains(out, a) {
 				out = append(out, a)
 			}
 		}

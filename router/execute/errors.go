@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+
+	"github.com/lethe/lethe/router/jsontext"
 )
 
 // Codes of failures, as extensions.code has them.
@@ -12,8 +14,13 @@ const (
 	CodeUnavailable     = "SUBGRAPH_UNAVAILABLE"
 	CodeTimeout         = "SUBGRAPH_TIMEOUT"
 	CodeInvalidResponse = "SUBGRAPH_INVALID_RESPONSE"
+	CodeSubgraphError   = "SUBGRAPH_ERROR"
 	CodeNullViolation   = "NULL_IN_NON_NULL_FIELD"
+	CodeInternal        = "INTERNAL"
 )
+
+// maxErrors bounds the errors of a response: those beyond it are left out.
+const maxErrors = 1000
 
 // Failure is why a subgraph gave no answer, in words that a client may read: no address, no driver's text.
 type Failure struct {
@@ -41,7 +48,7 @@ type responseError struct {
 }
 
 func (e *responseError) append(dst []byte) []byte {
-	dst = append(append(dst, `{"message":`...), quote(e.message)...)
+	dst = jsontext.AppendString(append(dst, `{"message":`...), e.message)
 	if len(e.path) > 0 {
 		dst = appendPath(append(dst, `,"path":`...), e.path)
 	}
@@ -51,84 +58,126 @@ func (e *responseError) append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+func appendPath(dst []byte, path []pathElement) []byte {
+	dst = append(dst, '[')
+	for i, e := range path {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if e.list {
+			dst = strconv.AppendInt(dst, int64(e.index), 10)
+		} else {
+			dst = jsontext.AppendString(dst, e.name)
+		}
+	}
+	return append(dst, ']')
+}
+
 func (r *run) addError(e responseError) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.errors = append(r.errors, e)
-}
-
-type extensions struct {
-	Code    string `json:"code"`
-	Service string `json:"service,omitempty"`
+	if len(r.errors) < maxErrors {
+		r.errors = append(r.errors, e)
+	}
 }
 
 func extensionsOf(code, service string) json.RawMessage {
-	b, err := json.Marshal(extensions{code, service})
-	if err != nil {
-		return nil
+	b := jsontext.AppendString([]byte(`{"code":`), code)
+	if service != "" {
+		b = jsontext.AppendString(append(b, `,"service":`...), service)
 	}
-	return b
+	return append(b, '}')
 }
 
 // failed notes that a fetch gave no answer: one error, at the first place in the response that lacks it.
 func (r *run) failed(f *fetch, s *scratch, err error) {
-	failure := &Failure{Code: CodeUnavailable, Message: "does not answer: its part of the response is missing"}
+	failure := &Failure{Code: CodeUnavailable, Message: "does not answer: its part of the response is missing", Cause: err}
 	errors.As(err, &failure)
-	e := responseError{
+	r.executor.options.Log.WarnContext(r.ctx, "a subgraph gave no answer", "subgraph", f.subgraph, "code", failure.Code,
+		"reason", failure.Message, "cause", failure.Cause, "request_id", r.request.Trail.RequestID)
+	var path []pathElement
+	if places := r.places(f, s); len(places) > 0 {
+		path = places[0]
+	}
+	r.addError(responseError{
 		message:    "Service " + f.subgraph + " " + failure.Message + ".",
+		path:       f.locate(path),
 		extensions: extensionsOf(failure.Code, f.subgraph),
+	})
+}
+
+// locate gives the path of the first field that a fetch answers of the object at path.
+func (f *fetch) locate(path []pathElement) []pathElement {
+	if len(f.keys) == 0 {
+		return slices.Clone(path)
 	}
-	if paths := r.instancePaths(f, s); len(paths) > 0 {
-		e.path = paths[0]
-	}
-	if len(f.keys) > 0 {
-		e.path = append(slices.Clone(e.path), pathElement{name: f.keys[0]})
-	}
-	r.addError(e)
+	return append(slices.Clone(path), pathElement{name: f.keys[0]})
 }
 
 // subgraphErrors carries a subgraph's errors into the response: message and extensions as they are, the path led to where
 // the value stands in the response. An error in an entity stands at every place that the entity is attached to.
-func (r *run) subgraphErrors(f *fetch, s *scratch, raw []byte) {
+func (r *run) subgraphErrors(f *fetch, s *scratch, raw []byte) error {
 	var list []struct {
 		Message    string            `json:"message"`
 		Path       []json.RawMessage `json:"path"`
 		Extensions json.RawMessage   `json:"extensions"`
 	}
-	if json.Unmarshal(raw, &list) != nil || len(list) == 0 {
-		r.failed(f, s, &Failure{Code: CodeInvalidResponse, Message: "answered with errors that cannot be read"})
-		return
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return &Failure{Code: CodeInvalidResponse, Message: "answered with errors that cannot be read", Cause: err}
 	}
-	places := r.instancePaths(f, s)
+	places := r.places(f, s)
 	for _, e := range list {
-		ext := e.Extensions
-		if len(ext) == 0 || string(ext) == "null" {
-			ext = extensionsOf("SUBGRAPH_ERROR", f.subgraph)
+		out := responseError{message: e.Message, extensions: e.Extensions}
+		if len(out.extensions) == 0 || out.extensions[0] != '{' {
+			out.extensions = extensionsOf(CodeSubgraphError, f.subgraph)
+		}
+		if r.executor.options.MaskErrors {
+			out = masked(out, f.subgraph)
 		}
 		path := readPath(e.Path)
 		if !f.entity && !f.nested {
-			r.addError(responseError{e.Message, r.rename(f, path), ext})
+			out.path = r.rename(f, path)
+			if len(path) == 0 {
+				out.path = f.locate(nil)
+			}
+			r.addError(out)
 			continue
 		}
-		rest, rep := path, -1
-		if f.entity && len(path) >= 2 && path[1].list {
-			rep, rest = path[1].index, path[2:]
-		} else if f.entity {
+		rep, rest := -1, path
+		if f.entity {
 			rest = nil
+			if len(path) >= 2 && path[1].list {
+				rep, rest = path[1].index, r.rename(f, path[2:])
+			}
+		} else {
+			rest = r.rename(f, path)
 		}
-		added := false
 		for i, in := range s.instances {
-			if i < len(places) && (rep < 0 || int(in.rep) == rep) {
-				r.addError(responseError{e.Message, append(slices.Clone(places[i]), r.rename(f, rest)...), ext})
-				if added = true; rep < 0 {
-					break
-				}
+			if rep >= 0 && int(in.rep) != rep || i >= len(places) {
+				continue
+			}
+			out.path = append(slices.Clone(places[i]), rest...)
+			if len(rest) == 0 {
+				out.path = f.locate(places[i])
+			}
+			r.addError(out)
+			if rep < 0 {
+				break // it tells of no entity: once is enough
 			}
 		}
-		if !added {
-			r.addError(responseError{message: e.Message, extensions: ext})
-		}
 	}
+	return nil
+}
+
+// masked keeps of a subgraph's error only that there was one, and its code.
+func masked(e responseError, subgraph string) responseError {
+	var ext struct {
+		Code string `json:"code"`
+	}
+	if json.Unmarshal(e.extensions, &ext) != nil || ext.Code == "" {
+		ext.Code = CodeSubgraphError
+	}
+	return responseError{message: "Service " + subgraph + " could not answer.", extensions: extensionsOf(ext.Code, subgraph)}
 }
 
 // rename turns the keys of a subgraph's path into the response's, where the planner had to rename.
@@ -167,10 +216,19 @@ func readPath(raw []json.RawMessage) []pathElement {
 	return out
 }
 
-// violated notes a null where the API promises none, unless an error already stands there, below or above.
-func (r *run) violated(f *projected) {
+// violated notes a null where the API promises none, unless an error already says why: of a fetch that should have
+// answered it, or at a place below or above.
+func (r *run) violated(f *projected, n *node) {
+	for _, a := range f.access {
+		if r.answers[n.sources[a.source].fetch].failed {
+			return
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.errors) >= maxErrors {
+		return
+	}
 	for i := range r.errors {
 		p := r.errors[i].path
 		n := min(len(p), len(r.path))
@@ -185,57 +243,23 @@ func (r *run) violated(f *projected) {
 	})
 }
 
-// instancePaths gives, for each of a fetch's instances, the path of its object in the response. It walks again, since
-// only errors need it.
-func (r *run) instancePaths(f *fetch, s *scratch) [][]pathElement {
+// places gives, for each of a fetch's instances, the path of its object in the response. It walks again, since only
+// errors need it.
+func (r *run) places(f *fetch, s *scratch) [][]pathElement {
 	if !f.entity && !f.nested {
 		return nil
 	}
-	byPlace := map[instance][]pathElement{}
-	w := &run{program: r.program, answers: r.answers, mask: r.mask}
-	base := w.rootRefs()
-	w.trace(f, w.program.root, base, f.path, byPlace)
-	out := make([][]pathElement, 0, len(s.instances))
-	for _, in := range s.instances {
-		out = append(out, byPlace[instance{fetch: in.fetch, slot: in.slot}])
+	known := map[instance][]pathElement{}
+	base := s.rootRefs()
+	s.descend(f, s.program.root, base, f.path, func(s *scratch, f *fetch, n *node, base int) {
+		if in, ok := s.place(f, n, base); ok && known[in] == nil {
+			known[in] = append([]pathElement{}, s.path...)
+		}
+	})
+	s.refs = s.refs[:base]
+	out := make([][]pathElement, len(s.instances))
+	for i, in := range s.instances {
+		out[i] = known[instance{fetch: in.fetch, slot: in.slot}]
 	}
 	return out
-}
-
-func (r *run) trace(f *fetch, n *node, base int, path []step, into map[instance][]pathElement) {
-	if len(path) == 0 {
-		if ref := r.refs[base+f.attach.source]; ref >= 0 {
-			key := instance{fetch: int32(n.sources[f.attach.source].fetch), slot: ref + int32(f.attach.slot)}
-			if _, ok := into[key]; !ok {
-				into[key] = slices.Clone(r.path)
-			}
-		}
-		return
-	}
-	child := path[0].node
-	vals := r.childVals(n, child, base)
-	r.path = append(r.path, pathElement{name: child.key})
-	r.traceVals(f, child, vals, len(r.vals)-vals, path, into)
-	r.path = r.path[:len(r.path)-1]
-	r.vals = r.vals[:vals]
-}
-
-func (r *run) traceVals(f *fetch, child *node, vals, count int, path []step, into map[instance][]pathElement) {
-	length := r.listLength(child, vals, count)
-	if length < 0 {
-		base, ok := r.objects(child, vals)
-		if ok && r.isOneOf(child, base, path[0].types) {
-			r.trace(f, child, base, path[1:], into)
-		}
-		r.refs = r.refs[:base]
-		return
-	}
-	for i := range length {
-		from := len(r.vals)
-		r.elements(child, vals, count, i)
-		r.path = append(r.path, pathElement{index: i, list: true})
-		r.traceVals(f, child, from, count, path, into)
-		r.path = r.path[:len(r.path)-1]
-		r.vals = r.vals[:from]
-	}
 }

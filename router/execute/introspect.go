@@ -7,6 +7,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/lethe/lethe/router/jsontext"
 	"github.com/lethe/lethe/router/plan"
 )
 
@@ -108,7 +109,7 @@ func (w introspector) object(dst []byte, v any, sets []guarded) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(append(dst, quote(g.field.Alias)...), ':')
+		dst = append(append(dst, jsontext.Quote(g.field.Alias)...), ':')
 		dst = w.value(dst, v, g.field, g.sets)
 	}
 	return append(dst, '}')
@@ -138,7 +139,7 @@ func (w introspector) value(dst []byte, v any, f *plan.Field, sets []guarded) []
 			if v.DefaultValue == nil {
 				return append(dst, "null"...)
 			}
-			return append(dst, quote(v.DefaultValue.String())...)
+			return append(dst, jsontext.Quote(v.DefaultValue.String())...)
 		}
 		return w.named(dst, f, "__InputValue", v.Name, v.Description, v.Directives)
 	case *ast.EnumValueDefinition:
@@ -151,7 +152,7 @@ func (w introspector) value(dst []byte, v any, f *plan.Field, sets []guarded) []
 				if i > 0 {
 					dst = append(dst, ',')
 				}
-				dst = append(dst, quote(string(l))...)
+				dst = append(dst, jsontext.Quote(string(l))...)
 			}
 			return append(dst, ']')
 		case "args":
@@ -168,9 +169,9 @@ func (w introspector) named(dst []byte, f *plan.Field, typename, name, descripti
 	deprecated := ds.ForName("deprecated")
 	switch f.Name {
 	case "__typename":
-		return append(dst, quote(typename)...)
+		return append(dst, jsontext.Quote(typename)...)
 	case "name":
-		return append(dst, quote(name)...)
+		return append(dst, jsontext.Quote(name)...)
 	case "description":
 		return optional(dst, description)
 	case "isDeprecated":
@@ -180,7 +181,7 @@ func (w introspector) named(dst []byte, f *plan.Field, typename, name, descripti
 			return append(dst, "null"...)
 		}
 		if a := deprecated.Arguments.ForName("reason"); a != nil {
-			return append(dst, quote(a.Value.Raw)...)
+			return append(dst, jsontext.Quote(a.Value.Raw)...)
 		}
 		return append(dst, `"No longer supported"`...)
 	}
@@ -191,7 +192,7 @@ func optional(dst []byte, s string) []byte {
 	if s == "" {
 		return append(dst, "null"...)
 	}
-	return append(dst, quote(s)...)
+	return append(dst, jsontext.Quote(s)...)
 }
 
 func (w introspector) schemaValue(dst []byte, s *ast.Schema, f *plan.Field, sets []guarded) []byte {
@@ -264,14 +265,14 @@ func (w introspector) typeValue(dst []byte, d *ast.Definition, f *plan.Field, se
 	case "__typename":
 		return append(dst, `"__Type"`...)
 	case "kind":
-		return append(dst, quote(string(d.Kind))...)
+		return append(dst, jsontext.Quote(string(d.Kind))...)
 	case "name":
-		return append(dst, quote(d.Name)...)
+		return append(dst, jsontext.Quote(d.Name)...)
 	case "description":
 		return optional(dst, d.Description)
 	case "specifiedByURL":
 		if by := d.Directives.ForName("specifiedBy"); by != nil && by.Arguments.ForName("url") != nil {
-			return append(dst, quote(by.Arguments.ForName("url").Value.Raw)...)
+			return append(dst, jsontext.Quote(by.Arguments.ForName("url").Value.Raw)...)
 		}
 	case "isOneOf":
 		if d.Kind == ast.InputObject {

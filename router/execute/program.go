@@ -20,6 +20,14 @@ type Program struct {
 	root       *node
 	projection *objectProjection
 	variables  []*ast.VariableDefinition
+	conditions []condition
+}
+
+// condition is what a bit of a request's mask stands for.
+type condition struct {
+	variable int // of the operation's; -1 for a label
+	label    string
+	equals   bool
 }
 
 // Plan gives the plan that the program was compiled from.
@@ -41,13 +49,16 @@ type node struct {
 // source is one object that stands at a node: a field of the parent's source, or the answer of an entity fetch that is
 // attached to an object of the same node.
 type source struct {
-	fetch    int
-	shape    *shape
-	parent   int // field: index of the parent's source. attached: index of the source of this node that it is attached to
-	slot     int // in the object of parent
-	attached bool
-	root     bool // the whole answer of a root fetch at the root of the response
+	fetch  int
+	shape  *shape
+	parent int      // field: index of the parent's source
+	slot   int      // field: in the object of parent
+	hosts  []access // attached: slots of objects of this same node, in the first of which that stands the reference is
+	root   bool     // the whole answer of a root fetch at the root of the response
 }
+
+// attached reports whether the source is the answer of an entity fetch, and no field of what stands above.
+func (s *source) attached() bool { return len(s.hosts) > 0 }
 
 // access is where a field may be found: a slot of one of a node's sources.
 type access struct {
@@ -60,15 +71,17 @@ type fetch struct {
 	subgraph   string
 	kind       plan.OperationKind
 	prefix     []byte // {"query":"...","variables":{
-	named      []byte // the operation's text, for the plan's display and for logs
+	query      string // the operation's text
 	variables  []int  // of the operation's, that the query uses
 	entity     bool
 	nested     bool // a root fetch below the root of the response
 	path       []step
 	at         *node
-	attach     access // where the answer is attached: a slot of a source of at
-	shape      *shape // of data
-	entities   *shape // of an entity
+	hosts      []access // where the answer is attached: a slot of the first source of at that has an object
+	sees       []bool   // by fetch: whose answers it may read, since it starts after them
+	needs      []int    // the fetches that it waits for
+	shape      *shape   // of data
+	entities   *shape   // of an entity
 	represents []*representation
 	dependants []int
 	waits      int32

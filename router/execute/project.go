@@ -2,9 +2,10 @@ package execute
 
 import (
 	"bytes"
-	"strconv"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/lethe/lethe/router/jsontext"
 )
 
 // respond writes the response: the data as the client asked for it, then the errors.
@@ -26,7 +27,26 @@ func (r *run) respond(dst []byte) []byte {
 		}
 		dst = append(dst, ']')
 	}
-	return append(dst, '}')
+	return r.extensions(dst)
+}
+
+// extensions writes the response's extensions, if there are any, and the bracket that ends it.
+func (r *run) extensions(dst []byte) []byte {
+	id := ""
+	if len(r.errors) > 0 {
+		id = r.request.Trail.RequestID
+	}
+	if id == "" && len(r.request.Extensions) == 0 {
+		return append(dst, '}')
+	}
+	dst = append(dst, `,"extensions":{`...)
+	if id != "" {
+		dst = jsontext.AppendString(append(dst, `"requestId":`...), id)
+		if len(r.request.Extensions) > 0 {
+			dst = append(dst, ',')
+		}
+	}
+	return append(append(dst, r.request.Extensions...), "}}"...)
 }
 
 // object writes an object. It reports false where the object must be null because a field that may not be null is.
@@ -64,7 +84,7 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 		dst, isNull = r.field(dst, f, p.node, base)
 		bad := isNull && f.typ != nil && f.typ.NonNull
 		if bad {
-			r.violated(f)
+			r.violated(f, p.node)
 		}
 		r.path = r.path[:len(r.path)-1]
 		if bad {
@@ -81,7 +101,7 @@ func (r *run) field(dst []byte, f *projected, n *node, base int) ([]byte, bool) 
 	}
 	if f.child != nil {
 		vals := r.childVals(n, f.child.node, base)
-		dst, isNull := r.composite(dst, f, f.typ, vals, len(r.vals)-vals)
+		dst, isNull := r.composite(dst, f, n, f.typ, vals, len(r.vals)-vals)
 		r.vals = r.vals[:vals]
 		return dst, isNull
 	}
@@ -91,14 +111,14 @@ func (r *run) field(dst []byte, f *projected, n *node, base int) ([]byte, bool) 
 	}
 	raw := body[v.off : v.off+v.n]
 	if f.values != nil || f.typ.Elem != nil && bytes.Contains(raw, nullWord) {
-		return r.checkedLeaf(dst, f, f.typ, raw)
+		return r.checkedLeaf(dst, f, n, f.typ, raw)
 	}
 	return append(dst, raw...), false
 }
 
 // checkedLeaf writes a leaf, or a list of leaves, in which something may not be shown: an enum value that the API hides,
 // or a null in a list that takes none.
-func (r *run) checkedLeaf(dst []byte, f *projected, t *ast.Type, raw []byte) ([]byte, bool) {
+func (r *run) checkedLeaf(dst []byte, f *projected, n *node, t *ast.Type, raw []byte) ([]byte, bool) {
 	if isNull(raw) {
 		return append(dst, "null"...), true
 	}
@@ -108,39 +128,41 @@ func (r *run) checkedLeaf(dst []byte, f *projected, t *ast.Type, raw []byte) ([]
 		}
 		return append(dst, raw...), false
 	}
-	s := scanner{b: raw}
-	if s.next() != '[' {
+	s := jsontext.Scanner{Data: raw}
+	from := len(dst)
+	if s.Enter('[') != nil {
 		return append(dst, "null"...), true
 	}
-	s.i++
-	from := len(dst)
 	dst = append(dst, '[')
-	for i := 0; s.next() != ']' && s.i < len(s.b); i++ {
+	for i := 0; ; i++ {
+		more, err := s.More(']', i == 0)
+		if err != nil {
+			return append(dst[:from], "null"...), true
+		}
+		if !more {
+			return append(dst, ']'), false
+		}
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		begin := s.i
-		if s.skip() != nil {
+		element, err := s.Value()
+		if err != nil {
 			return append(dst[:from], "null"...), true
 		}
 		var null bool
-		if dst, null = r.checkedLeaf(dst, f, t.Elem, raw[begin:s.i]); null && t.Elem.NonNull {
+		if dst, null = r.checkedLeaf(dst, f, n, t.Elem, element); null && t.Elem.NonNull {
 			r.path = append(r.path, pathElement{index: i, list: true})
-			r.violated(f)
+			r.violated(f, n)
 			r.path = r.path[:len(r.path)-1]
 			return append(dst[:from], "null"...), true
 		}
-		if s.next() == ',' {
-			s.i++
-		}
 	}
-	return append(dst, ']'), false
 }
 
 // composite writes an object or lists of objects.
-func (r *run) composite(dst []byte, f *projected, t *ast.Type, vals, count int) ([]byte, bool) {
+func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, count int) ([]byte, bool) {
 	from := len(dst)
-	length := r.listLength(f.child.node, vals, count)
+	length := r.listLength(vals, count)
 	if t.Elem == nil {
 		if length >= 0 {
 			return append(dst, "null"...), true
@@ -167,10 +189,10 @@ func (r *run) composite(dst []byte, f *projected, t *ast.Type, vals, count int) 
 		r.elements(f.child.node, vals, count, i)
 		r.path = append(r.path, pathElement{index: i, list: true})
 		var isNull bool
-		dst, isNull = r.composite(dst, f, t.Elem, begin, count)
+		dst, isNull = r.composite(dst, f, n, t.Elem, begin, count)
 		bad := isNull && t.Elem.NonNull
 		if bad {
-			r.violated(f)
+			r.violated(f, n)
 		}
 		r.path = r.path[:len(r.path)-1]
 		r.vals = r.vals[:begin]
@@ -181,24 +203,6 @@ func (r *run) composite(dst []byte, f *projected, t *ast.Type, vals, count int) 
 	return append(dst, ']'), false
 }
 
-// pathElement is one step of a path in the response.
-type pathElement struct {
-	name  string
-	index int
-	list  bool
-}
+var nullWord = []byte("null") //nolint:gochecknoglobals // a constant
 
-func appendPath(dst []byte, path []pathElement) []byte {
-	dst = append(dst, '[')
-	for i, e := range path {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		if e.list {
-			dst = strconv.AppendInt(dst, int64(e.index), 10)
-		} else {
-			dst = append(dst, quote(e.name)...)
-		}
-	}
-	return append(dst, ']')
-}
+func isNull(raw []byte) bool { return bytes.Equal(raw, nullWord) }

@@ -1,10 +1,14 @@
 package execute
 
 import (
-	"bytes"
 	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
+
+	"github.com/lethe/lethe/router/plan"
 )
 
 // Request is one request for a program.
@@ -13,46 +17,73 @@ type Request struct {
 	Variables [][]byte
 	// Labels are the override labels that are active for the request.
 	Labels map[string]bool
-	// Data of mutations and queries alike goes to the subgraphs in Context's identity.
-	RequestID string
+	// Trail goes with the request to every subgraph.
+	Trail Trail
+	// Extensions are members of the response's extensions, as JSON without the braces: `"queryPlan":{...}`.
+	Extensions []byte
 }
 
-// Caller sends a request to a subgraph and appends the answer's body to into. A failure is a *[Failure].
+// Trail is how a request is found again in logs and traces.
+type Trail struct {
+	RequestID string // also stands in the extensions of a response with errors
+	Parent    string // the traceparent header of W3C Trace Context
+	State     string // and its tracestate
+}
+
+// Call is one request to a subgraph.
+type Call struct {
+	Subgraph string
+	Kind     plan.OperationKind
+	Body     []byte
+	Trail    Trail
+}
+
+// Caller sends a request to a subgraph and appends the answer's body to into. A failure that a client is to be told of in
+// particular words is a *[Failure]. Body and into are the executor's again when Call returns.
 type Caller interface {
-	Call(ctx context.Context, subgraph string, body, into []byte) ([]byte, error)
+	Call(ctx context.Context, call Call, into []byte) ([]byte, error)
+}
+
+// Outcome is what became of a request.
+type Outcome struct {
+	Errors int // in the response
+}
+
+// Options shape an executor.
+type Options struct {
+	// MaskErrors replaces the messages of subgraphs' errors, and leaves of their extensions only the code.
+	MaskErrors bool
+	Log        *slog.Logger
 }
 
 // Executor runs programs.
 type Executor struct {
-	caller Caller
-	pool   sync.Pool
+	caller  Caller
+	options Options
+	pool    sync.Pool
 }
 
 // New gives an executor that reaches subgraphs through caller.
-func New(caller Caller) *Executor { return &Executor{caller: caller} }
+func New(caller Caller, options Options) *Executor {
+	return &Executor{caller: caller, options: options}
+}
 
 // run is the state of one request. It is reused.
 type run struct {
+	walk
 	ctx      context.Context //nolint:containedctx // the state of one request
 	executor *Executor
-	program  *Program
 	request  Request
-	mask     uint64
-	answers  []answer
 	waits    []atomic.Int32
 	left     sync.WaitGroup
 
 	mu     sync.Mutex
 	errors []responseError
-
-	// Stacks of the walk that writes the response.
-	refs []int32
-	vals []slot
-	path []pathElement
+	path   []pathElement // of what is being written
 }
 
 // Execute runs a program and appends the response, a whole JSON document, to dst.
-func (e *Executor) Execute(ctx context.Context, p *Program, req Request, dst []byte) []byte {
+func (e *Executor) Execute(ctx context.Context, p *Program, req Request, dst []byte) ([]byte, Outcome) {
 	r, _ := e.pool.Get().(*run)
 	if r == nil {
 		r = &run{}
@@ -63,18 +94,22 @@ func (e *Executor) Execute(ctx context.Context, p *Program, req Request, dst []b
 	r.prepare(len(p.fetches))
 	r.start()
 	r.left.Wait()
-	return r.respond(dst)
+	dst = r.respond(dst)
+	return dst, Outcome{Errors: len(r.errors)}
 }
+
+// kept bounds what a run holds on to between requests, in bytes.
+const kept = 8 << 20
 
 // release keeps the buffers of a run for another, except those that grew very large.
 func (r *run) release(e *Executor) {
 	r.ctx, r.executor, r.program, r.request = nil, nil, nil, Request{}
 	clear(r.errors)
 	r.errors, r.refs, r.vals, r.path = r.errors[:0], r.refs[:0], r.vals[:0], r.path[:0]
-	kept := 0
+	size := 0
 	for i := range r.answers {
-		kept += cap(r.answers[i].body) + 12*cap(r.answers[i].slots)
-		if kept > 8<<20 {
+		size += cap(r.answers[i].body) + slotSize*cap(r.answers[i].slots)
+		if size > kept {
 			r.answers[i] = answer{}
 		}
 	}
@@ -89,8 +124,7 @@ func (r *run) prepare(fetches int) {
 		r.waits = make([]atomic.Int32, fetches)
 	}
 	for i := range fetches {
-		a := &r.answers[i]
-		a.body, a.slots, a.root = a.body[:0], a.slots[:0], slot{}
+		r.answers[i].reset()
 		r.waits[i].Store(r.program.fetches[i].waits)
 	}
 }
@@ -117,7 +151,7 @@ func (r *run) start() {
 func (r *run) fetch(f *fetch) {
 	for f != nil {
 		if f.guard.Holds(r.mask) {
-			r.perform(f)
+			r.guarded(f)
 		}
 		var next *fetch
 		for _, id := range f.dependants {
@@ -134,20 +168,30 @@ func (r *run) fetch(f *fetch) {
 	}
 }
 
+// guarded performs a fetch so that a fault in the router itself costs that fetch, and not the process: no caller stands
+// above this goroutine who could recover.
+func (r *run) guarded(f *fetch) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			r.executor.options.Log.ErrorContext(r.ctx, "a fetch panicked", "subgraph", f.subgraph, "request_id", r.request.Trail.RequestID,
+				"panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			r.answers[f.id].fail()
+			r.addError(responseError{message: "Something went wrong in the router.", extensions: extensionsOf(CodeInternal, "")})
+		}
+	}()
+	r.perform(f)
+}
+
 // mask says which of the program's conditions hold for a request.
 func (p *Program) mask(req Request) uint64 {
 	var mask uint64
-	for bit, c := range p.plan.Operation.Conditions {
+	for bit, c := range p.conditions {
 		on := false
 		switch {
-		case c.Label != "":
-			on = req.Labels[c.Label] == c.Equals
-		default:
-			for i, v := range p.plan.Operation.Variables {
-				if v.Name == c.Variable && i < len(req.Variables) {
-					on = (string(req.Variables[i]) == "true") == c.Equals
-				}
-			}
+		case c.label != "":
+			on = req.Labels[c.label] == c.equals
+		case c.variable >= 0 && c.variable < len(req.Variables):
+			on = (string(req.Variables[c.variable]) == "true") == c.equals
 		}
 		if on {
 			mask |= 1 << bit
@@ -155,123 +199,3 @@ func (p *Program) mask(req Request) uint64 {
 	}
 	return mask
 }
-
-// rootRefs pushes the objects that stand at the root of the response and gives where they begin.
-func (r *run) rootRefs() int {
-	base := len(r.refs)
-	for _, s := range r.program.root.sources {
-		ref := int32(-1)
-		if a := &r.answers[s.fetch]; a.root.kind == object {
-			ref = int32(a.root.off)
-		}
-		r.refs = append(r.refs, ref)
-	}
-	return base
-}
-
-// at gives the value in a slot of one of the objects whose references begin at base.
-func (r *run) at(n *node, base int, a access) (slot, []byte) {
-	ref := r.refs[base+a.source]
-	if ref < 0 {
-		return slot{}, nil
-	}
-	ans := &r.answers[n.sources[a.source].fetch]
-	return ans.slots[int(ref)+a.slot], ans.body
-}
-
-// read gives the first value that any of a field's places has.
-func (r *run) read(n *node, base int, places []access) (slot, []byte) {
-	var found slot
-	for _, a := range places {
-		v, body := r.at(n, base, a)
-		switch v.kind {
-		case absent:
-		case null:
-			found = v
-		default:
-			return v, body
-		}
-	}
-	return found, nil
-}
-
-// runtimeType gives the name of the object's type between its quotes, or nil where it is not known.
-func (r *run) runtimeType(n *node, base int) []byte {
-	for _, a := range n.typename {
-		if v, body := r.at(n, base, a); v.kind == leaf && v.n > 2 {
-			return body[v.off+1 : v.off+v.n-1]
-		}
-	}
-	return nil
-}
-
-// isOneOf reports whether the object's runtime type is among names.
-func (r *run) isOneOf(n *node, base int, names []string) bool {
-	if len(names) == 0 {
-		return true
-	}
-	t := r.runtimeType(n, base)
-	if t == nil {
-		if n.static == "" {
-			return len(names) == 1 // nothing else can stand here that was asked by type
-		}
-		for _, name := range names {
-			if name == n.static {
-				return true
-			}
-		}
-		return false
-	}
-	for _, name := range names {
-		if string(t) == name {
-			return true
-		}
-	}
-	return false
-}
-
-// childVals pushes the values that a child's sources have in the objects at base, a value for each source of the child
-// that is a field, and gives where they begin.
-func (r *run) childVals(n, child *node, base int) int {
-	from := len(r.vals)
-	for _, s := range child.sources {
-		if s.attached {
-			continue // it comes from the objects themselves
-		}
-		v := slot{}
-		if ref := r.refs[base+s.parent]; ref >= 0 {
-			v = r.answers[n.sources[s.parent].fetch].slots[int(ref)+s.slot]
-		}
-		r.vals = append(r.vals, v)
-	}
-	return from
-}
-
-// objects pushes the references of the objects at child, whose field values begin at vals, and gives where they begin;
-// ok is false where none of the values is an object.
-func (r *run) objects(child *node, vals int) (base int, ok bool) {
-	base = len(r.refs)
-	field := 0
-	for _, s := range child.sources {
-		ref := int32(-1)
-		if s.attached {
-			if b := r.refs[base+s.parent]; b >= 0 {
-				if v := r.answers[child.sources[s.parent].fetch].slots[int(b)+s.slot]; v.kind == object {
-					ref = int32(v.off)
-				}
-			}
-		} else {
-			if v := r.vals[vals+field]; v.kind == object {
-				ref = int32(v.off)
-				ok = true
-			}
-			field++
-		}
-		r.refs = append(r.refs, ref)
-	}
-	return base, ok
-}
-
-var nullWord = []byte("null")
-
-func isNull(raw []byte) bool { return bytes.Equal(raw, nullWord) }

@@ -30,10 +30,10 @@ func (p *Preparer) measure(doc *ast.QueryDocument, op *ast.OperationDefinition) 
 		is, most   int
 		code, what string
 	}{
-		{size.depth, p.limits.Depth, "MAX_DEPTH_EXCEEDED", "is nested %d fields deep: at most %d are taken"},
-		{size.aliases, p.limits.Aliases, "MAX_ALIASES_EXCEEDED", "has %d aliases: at most %d are taken"},
-		{size.directives, p.limits.Directives, "MAX_DIRECTIVES_EXCEEDED", "has %d directives: at most %d are taken"},
-		{m.rootFields(op.SelectionSet, 0), p.limits.RootFields, "MAX_ROOT_FIELDS_EXCEEDED", "has %d root fields: at most %d are taken"},
+		{size.depth, p.options.Limits.Depth, "MAX_DEPTH_EXCEEDED", "is nested %d fields deep: at most %d are taken"},
+		{size.aliases, p.options.Limits.Aliases, "MAX_ALIASES_EXCEEDED", "has %d aliases: at most %d are taken"},
+		{size.directives, p.options.Limits.Directives, "MAX_DIRECTIVES_EXCEEDED", "has %d directives: at most %d are taken"},
+		{m.rootFields(op.SelectionSet, 0), p.options.Limits.RootFields, "MAX_ROOT_FIELDS_EXCEEDED", "has %d root fields: at most %d are taken"},
 	} {
 		if limit.is > limit.most {
 			return refusal(limit.code, "The operation "+limit.what+".", limit.is, limit.most)

@@ -4,10 +4,10 @@ package prepare
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"sync"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -45,109 +45,71 @@ func (l Limits) defaults() Limits {
 	return l
 }
 
-// cacheSize is how many operations are kept, half of them among those met again lately.
-const cacheSize = 2000
-
 // Prepared is an operation that is ready to run, or the errors that it has.
 type Prepared struct {
-	Program   *execute.Program
-	Kind      plan.OperationKind
-	Name      string
-	Operation *ast.OperationDefinition
-	// Introspects says that the operation asks for the schema.
-	Introspects bool
-	Errors      gqlerror.List
+	Program *execute.Program // nil where there are errors
+	Kind    plan.OperationKind
+	Name    string
+	Hash    string // of the text, for logs
+	Errors  gqlerror.List
+
+	schema    *ast.Schema
+	variables []variable
+}
+
+// Options shape a preparer.
+type Options struct {
+	Limits Limits
+	// NoIntrospection refuses __schema and __type.
+	NoIntrospection bool
 }
 
 // Preparer prepares operations for one schema. It is safe for concurrent use.
 type Preparer struct {
 	sg      *supergraph.Supergraph
 	planner *plan.Planner
-	limits  Limits
+	options Options
 	rules   *rules.Rules
-	seed    maphash.Seed
-
-	mu    sync.Mutex
-	young map[uint64]*entry // two generations: when the young one is full it becomes the old one
-	old   map[uint64]*entry
-}
-
-type entry struct {
-	query, name string
-	ready       chan struct{}
-	prepared    *Prepared
+	cache   *cache
 }
 
 // New gives a preparer for a supergraph.
-func New(sg *supergraph.Supergraph, limits Limits) (*Preparer, error) {
+func New(sg *supergraph.Supergraph, options Options) (*Preparer, error) {
 	planner, err := plan.NewPlanner(sg)
 	if err != nil {
 		return nil, fmt.Errorf("prepare to plan: %w", err)
 	}
-	return &Preparer{
-		sg: sg, planner: planner, limits: limits.defaults(), rules: rules.NewDefaultRules(), seed: maphash.MakeSeed(),
-		young: map[uint64]*entry{}, old: map[uint64]*entry{},
-	}, nil
+	options.Limits = options.Limits.defaults()
+	return &Preparer{sg: sg, planner: planner, options: options, rules: rules.NewDefaultRules(), cache: newCache()}, nil
 }
 
 // Prepare gives the prepared operation for a text and the name of the operation in it. One caller prepares, others with
-// the same text wait for it.
-func (p *Preparer) Prepare(ctx context.Context, query, name string) (*Prepared, error) {
-	var h maphash.Hash
-	h.SetSeed(p.seed)
-	_, _ = h.WriteString(query)
-	_ = h.WriteByte(0)
-	_, _ = h.WriteString(name)
-	key := h.Sum64()
-	e, mine := p.find(key, query, name)
-	if !mine {
-		select {
-		case <-e.ready:
-			return e.prepared, nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
+// the same text wait for it, or until their context is done, which is the only error. Query and name are the caller's
+// again when it returns.
+func (p *Preparer) Prepare(ctx context.Context, query, name []byte) (*Prepared, error) {
+	if len(query) > p.options.Limits.Bytes {
+		return refusal("QUERY_TOO_LARGE", "The operation has %d bytes: at most %d are taken.", len(query), p.options.Limits.Bytes), nil
+	}
+	return p.cache.get(ctx, query, name, p.prepare)
+}
+
+// Warm prepares the operations that another preparer was lately asked for, until ctx is done: before a new schema takes
+// over, so that nobody waits for its plans.
+func (p *Preparer) Warm(ctx context.Context, other *Preparer) {
+	for _, e := range other.cache.operations() {
+		if _, err := p.Prepare(ctx, []byte(e.query), []byte(e.name)); err != nil || ctx.Err() != nil {
+			return
 		}
 	}
-	defer close(e.ready)
-	e.prepared = p.prepare(query, name)
-	return e.prepared, nil
 }
 
-// find gives the entry for a text; mine says that the caller must fill it.
-func (p *Preparer) find(key uint64, query, name string) (_ *entry, mine bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, generation := range []map[uint64]*entry{p.young, p.old} {
-		if e := generation[key]; e != nil && e.query == query && e.name == name {
-			p.keep(key, e)
-			return e, false
-		}
-	}
-	e := &entry{query: query, name: name, ready: make(chan struct{})}
-	p.keep(key, e)
-	return e, true
-}
-
-func (p *Preparer) keep(key uint64, e *entry) {
-	if p.young[key] == e {
-		return
-	}
-	if len(p.young) >= cacheSize/2 {
-		p.old, p.young = p.young, map[uint64]*entry{}
-	}
-	p.young[key] = e
-}
-
-// code gives an error list of one error with a code.
+// refusal gives a prepared operation that is an error with a code.
 func refusal(code, format string, a ...any) *Prepared {
 	return &Prepared{Errors: gqlerror.List{{Message: fmt.Sprintf(format, a...), Extensions: map[string]any{"code": code}}}}
 }
 
-func (p *Preparer) prepare(query, name string) (out *Prepared) {
-	if len(query) > p.limits.Bytes {
-		return refusal("QUERY_TOO_LARGE", "The operation has %d bytes: at most %d are taken.", len(query), p.limits.Bytes)
-	}
-	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, p.limits.Tokens)
+func (p *Preparer) prepare(query, name string) *Prepared {
+	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, p.options.Limits.Tokens)
 	if err != nil {
 		return &Prepared{Errors: coded(err, "GRAPHQL_PARSE_FAILED")}
 	}
@@ -161,6 +123,9 @@ func (p *Preparer) prepare(query, name string) (out *Prepared) {
 	if errs := validator.ValidateWithRules(p.sg.API(), doc, p.rules); len(errs) > 0 {
 		return &Prepared{Errors: coded(errs, "GRAPHQL_VALIDATION_FAILED")}
 	}
+	if p.options.NoIntrospection && introspects(doc) {
+		return refusal("INTROSPECTION_DISABLED", "Introspection is switched off here: read the schema where it is published.")
+	}
 	planned, err := p.planner.Plan(doc, op.Name)
 	if err != nil {
 		var limit *plan.LimitError
@@ -171,9 +136,47 @@ func (p *Preparer) prepare(query, name string) (out *Prepared) {
 	}
 	program, err := execute.Compile(p.sg, planned, op.VariableDefinitions)
 	if err != nil {
+		if errors.Is(err, execute.ErrTooManyConditions) {
+			return refusal("OPERATION_TOO_COMPLEX", "The operation is too complex: %s.", err)
+		}
 		return refusal("PLANNING_FAILED", "The operation cannot be planned: %s", err)
 	}
-	return &Prepared{Program: program, Kind: planned.Operation.Kind, Name: op.Name, Operation: op, Introspects: introspects(planned.Operation)}
+	digest := sha256.Sum256([]byte(query))
+	return &Prepared{
+		Program: program, Kind: planned.Operation.Kind, Name: op.Name, Hash: hex.EncodeToString(digest[:8]),
+		schema: p.sg.API(), variables: compileVariables(op),
+	}
+}
+
+// introspects reports whether a document asks for the schema anywhere.
+func introspects(doc *ast.QueryDocument) bool {
+	var in func(set ast.SelectionSet) bool
+	in = func(set ast.SelectionSet) bool {
+		for _, s := range set {
+			switch s := s.(type) {
+			case *ast.Field:
+				if s.Name == "__schema" || s.Name == "__type" || in(s.SelectionSet) {
+					return true
+				}
+			case *ast.InlineFragment:
+				if in(s.SelectionSet) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for _, op := range doc.Operations {
+		if in(op.SelectionSet) {
+			return true
+		}
+	}
+	for _, f := range doc.Fragments {
+		if in(f.SelectionSet) {
+			return true
+		}
+	}
+	return false
 }
 
 func coded(err error, code string) gqlerror.List {
@@ -211,20 +214,4 @@ func pick(doc *ast.QueryDocument, name string) (*ast.OperationDefinition, *Prepa
 		return op, nil
 	}
 	return nil, refusal("OPERATION_NOT_FOUND", "The document has no operation of that name: check operationName.")
-}
-
-func introspects(op *plan.Operation) bool {
-	for _, s := range op.Selections {
-		if s.Field != nil && (s.Field.Name == "__schema" || s.Field.Name == "__type") {
-			return true
-		}
-		if s.Fragment != nil {
-			inner := *op
-			inner.Selections = s.Fragment.Selections
-			if introspects(&inner) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -2,222 +2,371 @@ package prepare
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"math"
-	"sort"
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/lethe/lethe/router/jsontext"
 )
 
 // maxVariableDepth bounds how deeply a variable's value is nested.
 const maxVariableDepth = 50
 
-// Variables coerces the values that a request gives to the operation's variables (GraphQL specification,
-// CoerceVariableValues) and gives them as JSON in the order of their definitions, nil where there is none. Errors are
-// located: they name the variable and the path in it.
-func Variables(schema *ast.Schema, op *ast.OperationDefinition, raw json.RawMessage) ([][]byte, gqlerror.List) {
-	given := map[string]json.RawMessage{}
-	if len(raw) > 0 && !bytes.Equal(bytes.TrimSpace(raw), []byte("null")) {
-		if err := json.Unmarshal(raw, &given); err != nil {
-			return nil, gqlerror.List{badInput("`variables` is not a JSON object.")}
-		}
-	}
-	out := make([][]byte, len(op.VariableDefinitions))
-	var errs gqlerror.List
+// variable is a variable that an operation defines.
+type variable struct {
+	name     string
+	typ      *ast.Type
+	fallback []byte // its default as JSON; nil for none
+	line     int
+	column   int
+}
+
+func compileVariables(op *ast.OperationDefinition) []variable {
+	out := make([]variable, len(op.VariableDefinitions))
 	for i, v := range op.VariableDefinitions {
-		value, ok := given[v.Variable]
-		if !ok {
-			switch {
-			case v.DefaultValue != nil:
-				out[i] = literal(v.DefaultValue)
-			case v.Type.NonNull:
-				errs = append(errs, badInput("Variable $%s of type %s is needed and was not given.", v.Variable, v.Type))
-			}
-			continue
+		out[i] = variable{name: v.Variable, typ: v.Type}
+		if v.DefaultValue != nil {
+			out[i].fallback = literal(v.DefaultValue)
 		}
-		c := coercer{schema: schema, variable: v.Variable}
-		text, err := c.value(nil, value, v.Type, 0)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		if v.Position != nil {
+			out[i].line, out[i].column = v.Position.Line, v.Position.Column
 		}
-		out[i] = text
 	}
-	return out, errs
+	return out
+}
+
+// Values are the coerced variables of a request. It can be used again for another.
+type Values struct {
+	// JSON holds the values in the order of the operation's definitions, nil where there is none.
+	JSON [][]byte
+
+	given []span
+	ends  []span
+	text  []byte
+	name  []byte
+	seen  []bool
+	path  []step
+}
+
+// span is a piece of a text; to is 0 where there is none.
+type span struct{ from, to int }
+
+// Coerce reads the variables that a request gives (a JSON object, or nothing) as the operation defines them (GraphQL
+// specification, CoerceVariableValues). Errors say which variable, and where in it.
+func (p *Prepared) Coerce(v *Values, raw []byte) gqlerror.List {
+	if len(p.variables) == 0 {
+		v.JSON = v.JSON[:0]
+		return nil
+	}
+	v.reset(len(p.variables))
+	if raw = bytes.TrimSpace(raw); len(raw) > 0 && string(raw) != "null" {
+		if err := v.find(raw, p.variables); err != nil {
+			return gqlerror.List{err}
+		}
+	}
+	var errs gqlerror.List
+	for i := range p.variables {
+		def := &p.variables[i]
+		at := v.given[i]
+		from := len(v.text)
+		switch {
+		case at.to > 0:
+			c := coercer{schema: p.schema, variable: def, values: v, path: v.path[:0]}
+			var err *gqlerror.Error
+			s := jsontext.Scanner{Data: raw[at.from:at.to]}
+			if err = c.value(&s, def.typ, 0); err != nil {
+				errs = append(errs, err)
+			}
+			v.path = c.path
+		case def.fallback != nil:
+			v.text = append(v.text, def.fallback...)
+		case def.typ.NonNull:
+			errs = append(errs, def.fail("Variable $%s of type %s is needed and was not given.", def.name, def.typ))
+			continue
+		default:
+			continue
+		}
+		v.ends[i] = span{from, len(v.text)}
+	}
+	for i, at := range v.ends {
+		if at.to > 0 {
+			v.JSON[i] = v.text[at.from:at.to:at.to]
+		}
+	}
+	return errs
+}
+
+func (v *Values) reset(n int) {
+	v.text, v.seen = v.text[:0], v.seen[:0]
+	v.JSON = slices.Grow(v.JSON[:0], n)[:n]
+	v.given = slices.Grow(v.given[:0], n)[:n]
+	v.ends = slices.Grow(v.ends[:0], n)[:n]
+	clear(v.JSON)
+	clear(v.given)
+	clear(v.ends)
+}
+
+// find notes where the value of each defined variable stands in raw.
+func (v *Values) find(raw []byte, defs []variable) *gqlerror.Error {
+	notObject := badInput("`variables` must be a JSON object.")
+	s := jsontext.Scanner{Data: raw}
+	if s.Enter('{') != nil {
+		return notObject
+	}
+	for first := true; ; first = false {
+		more, err := s.More('}', first)
+		if err != nil {
+			return notObject
+		}
+		if !more {
+			return nil
+		}
+		from, to, err := s.Key()
+		if err != nil {
+			return notObject
+		}
+		s.Next()
+		at := s.Pos
+		if err := s.Skip(); err != nil {
+			return notObject
+		}
+		v.name = jsontext.AppendText(v.name[:0], raw[from:to])
+		for i := range defs {
+			if defs[i].name == string(v.name) {
+				v.given[i] = span{at, s.Pos}
+			}
+		}
+	}
 }
 
 func badInput(format string, a ...any) *gqlerror.Error {
 	return &gqlerror.Error{Message: fmt.Sprintf(format, a...), Extensions: map[string]any{"code": "BAD_USER_INPUT"}}
 }
 
+func (d *variable) fail(format string, a ...any) *gqlerror.Error {
+	err := badInput(format, a...)
+	if d.line > 0 {
+		err.Locations = []gqlerror.Location{{Line: d.line, Column: d.column}}
+	}
+	return err
+}
+
+// coercer reads one variable's value and appends what it is coerced to.
 type coercer struct {
 	schema   *ast.Schema
-	variable string
-	path     []string
+	variable *variable
+	values   *Values
+	path     []step
+}
+
+// step leads into a value.
+type step struct {
+	field string
+	index int
+	list  bool
 }
 
 func (c *coercer) fail(format string, a ...any) *gqlerror.Error {
-	where := "$" + c.variable
-	for _, p := range c.path {
-		where += p
+	where := "$" + c.variable.name
+	for _, s := range c.path {
+		if s.list {
+			where += "[" + strconv.Itoa(s.index) + "]"
+		} else {
+			where += "." + s.field
+		}
 	}
-	return badInput("Variable %s: %s", where, fmt.Sprintf(format, a...))
+	return c.variable.fail("Variable %s: %s", where, fmt.Sprintf(format, a...))
 }
 
-// value appends the coerced value of a type to dst.
-func (c *coercer) value(dst []byte, raw json.RawMessage, t *ast.Type, depth int) ([]byte, *gqlerror.Error) {
-	raw = bytes.TrimSpace(raw)
+func (c *coercer) write(text ...byte) { c.values.text = append(c.values.text, text...) }
+
+func (c *coercer) value(s *jsontext.Scanner, t *ast.Type, depth int) *gqlerror.Error {
 	if depth > maxVariableDepth {
-		return nil, c.fail("it is nested more than %d levels deep.", maxVariableDepth)
+		return c.fail("it is nested more than %d levels deep.", maxVariableDepth)
 	}
-	if string(raw) == "null" {
+	if s.Next() == 'n' {
 		if t.NonNull {
-			return nil, c.fail("a value of type %s is needed, not null.", t)
+			return c.fail("a value of type %s is needed, not null.", t)
 		}
-		return append(dst, "null"...), nil
+		c.values.text = append(c.values.text, "null"...)
+		_ = s.Word("null")
+		return nil
 	}
 	if t.Elem != nil {
-		return c.list(dst, raw, t, depth)
+		return c.list(s, t, depth)
 	}
 	def := c.schema.Types[t.NamedType]
-	if def == nil {
-		return append(dst, raw...), nil
+	switch {
+	case def == nil:
+		return c.fail("the type %s is not known.", t.NamedType)
+	case def.Kind == ast.InputObject:
+		return c.object(s, def, depth)
 	}
-	switch def.Kind {
-	case ast.Enum:
-		var s string
-		if json.Unmarshal(raw, &s) != nil || def.EnumValues.ForName(s) == nil {
-			return nil, c.fail("it must be one of the values of %s.", def.Name)
+	raw, err := s.Value()
+	if err != nil {
+		return c.fail("it is not JSON.")
+	}
+	if def.Kind == ast.Enum {
+		for _, v := range def.EnumValues {
+			if len(raw) == len(v.Name)+2 && raw[0] == '"' && string(raw[1:len(raw)-1]) == v.Name {
+				c.write(raw...)
+				return nil
+			}
 		}
-		return append(dst, raw...), nil
-	case ast.InputObject:
-		return c.object(dst, raw, def, depth)
-	default:
-		return c.scalar(dst, raw, def)
+		return c.fail("it must be one of the values of %s.", def.Name)
 	}
+	return c.scalar(raw, def)
 }
 
-func (c *coercer) list(dst []byte, raw json.RawMessage, t *ast.Type, depth int) ([]byte, *gqlerror.Error) {
-	if raw[0] != '[' {
+func (c *coercer) list(s *jsontext.Scanner, t *ast.Type, depth int) *gqlerror.Error {
+	c.write('[')
+	if s.Next() != '[' {
 		// A value that is no list stands for a list of it alone.
-		dst, err := c.value(append(dst, '['), raw, t.Elem, depth+1)
-		return append(dst, ']'), err
+		if err := c.value(s, t.Elem, depth+1); err != nil {
+			return err
+		}
+		c.write(']')
+		return nil
 	}
-	var elements []json.RawMessage
-	if json.Unmarshal(raw, &elements) != nil {
-		return nil, c.fail("it is not a list.")
+	if s.Enter('[') != nil {
+		return c.fail("it is not a list.")
 	}
-	dst = append(dst, '[')
-	for i, e := range elements {
+	for i := 0; ; i++ {
+		more, err := s.More(']', i == 0)
+		if err != nil {
+			return c.fail("it is not a list.")
+		}
+		if !more {
+			c.write(']')
+			return nil
+		}
 		if i > 0 {
-			dst = append(dst, ',')
+			c.write(',')
 		}
-		c.path = append(c.path, "["+strconv.Itoa(i)+"]")
-		var err *gqlerror.Error
-		if dst, err = c.value(dst, e, t.Elem, depth+1); err != nil {
-			return nil, err
-		}
-		c.path = c.path[:len(c.path)-1]
-	}
-	return append(dst, ']'), nil
-}
-
-func (c *coercer) object(dst []byte, raw json.RawMessage, def *ast.Definition, depth int) ([]byte, *gqlerror.Error) {
-	given := map[string]json.RawMessage{}
-	if raw[0] != '{' || json.Unmarshal(raw, &given) != nil {
-		return nil, c.fail("it must be an object of type %s.", def.Name)
-	}
-	names := make([]string, 0, len(given))
-	for name := range given {
-		if def.Fields.ForName(name) == nil {
-			names = append(names, name)
-		}
-	}
-	if len(names) > 0 {
-		sort.Strings(names)
-		return nil, c.fail("%s has no field %q.", def.Name, clip(names[0]))
-	}
-	if def.Directives.ForName("oneOf") != nil {
-		if len(given) != 1 {
-			return nil, c.fail("exactly one field of %s must be given.", def.Name)
-		}
-		for name, v := range given {
-			if string(bytes.TrimSpace(v)) == "null" {
-				return nil, c.fail("%s.%s must not be null.", def.Name, name)
-			}
-		}
-	}
-	dst = append(dst, '{')
-	first := true
-	for _, f := range def.Fields {
-		v, ok := given[f.Name]
-		if !ok && f.DefaultValue == nil {
-			if f.Type.NonNull {
-				c.path = append(c.path, "."+f.Name)
-				return nil, c.fail("a value of type %s is needed.", f.Type)
-			}
-			continue
-		}
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		dst = append(append(append(dst, '"'), f.Name...), `":`...)
-		if !ok {
-			dst = append(dst, literal(f.DefaultValue)...)
-			continue
-		}
-		c.path = append(c.path, "."+f.Name)
-		var err *gqlerror.Error
-		if dst, err = c.value(dst, v, f.Type, depth+1); err != nil {
-			return nil, err
+		c.path = append(c.path, step{index: i, list: true})
+		if err := c.value(s, t.Elem, depth+1); err != nil {
+			return err
 		}
 		c.path = c.path[:len(c.path)-1]
 	}
-	return append(dst, '}'), nil
 }
 
-func (c *coercer) scalar(dst []byte, raw json.RawMessage, def *ast.Definition) ([]byte, *gqlerror.Error) {
+// object writes an input object: its fields in the order in which they are given, then the defaults of the others.
+func (c *coercer) object(s *jsontext.Scanner, def *ast.Definition, depth int) *gqlerror.Error {
+	if s.Next() != '{' || s.Enter('{') != nil {
+		return c.fail("it must be an object of type %s.", def.Name)
+	}
+	c.write('{')
+	base := len(c.values.seen)
+	for range def.Fields {
+		c.values.seen = append(c.values.seen, false)
+	}
+	count, nulls := 0, 0
+	for ; ; count++ {
+		more, err := s.More('}', count == 0)
+		if err != nil {
+			return c.fail("it is not JSON.")
+		}
+		if !more {
+			break
+		}
+		from, to, err := s.Key()
+		if err != nil {
+			return c.fail("it is not JSON.")
+		}
+		c.values.name = jsontext.AppendText(c.values.name[:0], s.Data[from:to])
+		i := slices.IndexFunc(def.Fields, func(f *ast.FieldDefinition) bool { return f.Name == string(c.values.name) })
+		if i < 0 {
+			return c.fail("%s has no field %q.", def.Name, clip(string(c.values.name)))
+		}
+		f := def.Fields[i]
+		c.path = append(c.path, step{field: f.Name})
+		if c.values.seen[base+i] {
+			return c.fail("it is given twice.")
+		}
+		c.values.seen[base+i] = true
+		if s.Next() == 'n' {
+			nulls++
+		}
+		c.name(f.Name, count == 0)
+		if err := c.value(s, f.Type, depth+1); err != nil {
+			return err
+		}
+		c.path = c.path[:len(c.path)-1]
+	}
+	if def.Directives.ForName("oneOf") != nil && (count != 1 || nulls > 0) {
+		return c.fail("exactly one field of %s must be given, and not null.", def.Name)
+	}
+	for i, f := range def.Fields {
+		switch {
+		case c.values.seen[base+i]:
+		case f.DefaultValue != nil:
+			c.name(f.Name, count == 0)
+			c.write(literal(f.DefaultValue)...)
+			count++
+		case f.Type.NonNull:
+			c.path = append(c.path, step{field: f.Name})
+			return c.fail("a value of type %s is needed.", f.Type)
+		}
+	}
+	c.values.seen = c.values.seen[:base]
+	c.write('}')
+	return nil
+}
+
+func (c *coercer) name(name string, first bool) {
+	if !first {
+		c.write(',')
+	}
+	c.values.text = append(jsontext.AppendString(c.values.text, name), ':')
+}
+
+func clip(s string) string {
+	if r := []rune(s); len(r) > 40 {
+		return string(r[:40]) + "…"
+	}
+	return s
+}
+
+// scalar writes a scalar. Those that the specification does not name are the subgraphs' to check.
+func (c *coercer) scalar(raw []byte, def *ast.Definition) *gqlerror.Error {
 	switch def.Name {
 	case "Int":
-		f, err := strconv.ParseFloat(string(raw), 64)
-		if err != nil || f != math.Trunc(f) || f > math.MaxInt32 || f < math.MinInt32 {
-			return nil, c.fail("it must be a whole number of 32 bits.")
+		n, ok := jsontext.Int32(raw)
+		if !ok {
+			return c.fail("it must be a whole number of 32 bits.")
 		}
-		return strconv.AppendInt(dst, int64(f), 10), nil
+		c.values.text = strconv.AppendInt(c.values.text, int64(n), 10)
+		return nil
 	case "Float":
-		if _, err := strconv.ParseFloat(string(raw), 64); err != nil {
-			return nil, c.fail("it must be a number.")
+		if raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+			return c.fail("it must be a number.")
 		}
 	case "String":
 		if raw[0] != '"' {
-			return nil, c.fail("it must be a string.")
+			return c.fail("it must be a string.")
 		}
 	case "Boolean":
-		if s := string(raw); s != "true" && s != "false" {
-			return nil, c.fail("it must be true or false.")
+		if raw[0] != 't' && raw[0] != 'f' {
+			return c.fail("it must be true or false.")
 		}
 	case "ID":
 		if raw[0] == '"' {
 			break
 		}
-		if _, err := strconv.ParseInt(string(raw), 10, 64); err != nil {
-			return nil, c.fail("it must be a string or a whole number.")
+		if bytes.IndexFunc(raw, func(r rune) bool { return r != '-' && (r < '0' || r > '9') }) >= 0 {
+			return c.fail("it must be a string or a whole number.")
 		}
-		return append(append(append(dst, '"'), raw...), '"'), nil
+		c.write('"')
+		c.write(raw...)
+		c.write('"')
+		return nil
 	}
-	return append(dst, raw...), nil
-}
-
-func clip(s string) string {
-	if len(s) > 40 {
-		return s[:40] + "…"
-	}
-	return s
+	c.write(raw...)
+	return nil
 }
 
 // literal writes a constant of the GraphQL language as JSON.
@@ -228,22 +377,24 @@ func literal(v *ast.Value) []byte {
 	case ast.IntValue, ast.FloatValue, ast.BooleanValue:
 		return []byte(v.Raw)
 	case ast.ListValue:
-		parts := make([]string, len(v.Children))
+		out := []byte{'['}
 		for i, c := range v.Children {
-			parts[i] = string(literal(c.Value))
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = append(out, literal(c.Value)...)
 		}
-		return []byte("[" + strings.Join(parts, ",") + "]")
+		return append(out, ']')
 	case ast.ObjectValue:
-		parts := make([]string, len(v.Children))
+		out := []byte{'{'}
 		for i, c := range v.Children {
-			parts[i] = strconv.Quote(c.Name) + ":" + string(literal(c.Value))
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = append(append(jsontext.AppendString(out, c.Name), ':'), literal(c.Value)...)
 		}
-		return []byte("{" + strings.Join(parts, ",") + "}")
+		return append(out, '}')
 	default:
-		b, err := json.Marshal(v.Raw)
-		if err != nil {
-			return []byte("null")
-		}
-		return b
+		return jsontext.Quote(v.Raw)
 	}
 }

@@ -23,14 +23,18 @@ type Config struct {
 		RootFields            int `yaml:"rootFields"`
 	} `yaml:"limits"`
 	Subgraphs struct {
-		Timeout string `yaml:"timeout"` // of a request to a subgraph; "15s"
-		timeout time.Duration
+		Timeout    string `yaml:"timeout"`    // of a request to a subgraph; "15s"
+		MaskErrors bool   `yaml:"maskErrors"` // keep the messages of subgraphs' errors from clients
+		timeout    time.Duration
 	} `yaml:"subgraphs"`
 	CORS struct {
 		Origins []string `yaml:"origins"` // that browsers may ask from; none
 	} `yaml:"cors"`
-	Introspection *bool `yaml:"introspection"` // true
-	QueryPlans    bool  `yaml:"queryPlans"`    // answer the header Lethe-Query-Plan with the plan
+	Introspection *bool  `yaml:"introspection"` // true
+	QueryPlans    bool   `yaml:"queryPlans"`    // answer the header Lethe-Query-Plan with the plan
+	AccessLog     bool   `yaml:"accessLog"`     // a line for each request
+	Timeout       string `yaml:"timeout"`       // of a whole request; "30s"
+	timeout       time.Duration
 }
 
 // ReadConfig reads a YAML file. Unknown keys are refused.
@@ -55,15 +59,25 @@ func (c Config) complete() (Config, error) {
 	set(&c.Limits.BodyBytes, 1<<20)
 	set(&c.Limits.SubgraphResponseBytes, 64<<20)
 	set(&c.Limits.ConcurrentRequests, 1024)
-	c.Subgraphs.timeout = 15 * time.Second
-	if c.Subgraphs.Timeout != "" {
-		d, err := time.ParseDuration(c.Subgraphs.Timeout)
-		if err != nil || d <= 0 {
-			return c, fmt.Errorf("subgraphs.timeout is %q: it must be a duration such as \"15s\"", c.Subgraphs.Timeout)
-		}
-		c.Subgraphs.timeout = d
+	var err error
+	if c.Subgraphs.timeout, err = duration("subgraphs.timeout", c.Subgraphs.Timeout, 15*time.Second); err != nil {
+		return c, err
+	}
+	if c.timeout, err = duration("timeout", c.Timeout, 30*time.Second); err != nil {
+		return c, err
 	}
 	return c, nil
+}
+
+func duration(key, text string, otherwise time.Duration) (time.Duration, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%s is %q: it must be a duration such as \"15s\"", key, text)
+	}
+	return d, nil
 }
 
 func (c Config) operationLimits() prepare.Limits {

@@ -4,19 +4,20 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/lethe/lethe/chassis"
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/prepare"
 	"github.com/lethe/lethe/router/supergraph"
@@ -70,32 +71,51 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		options: o, config: config, log: o.Log, mux: http.NewServeMux(), metrics: newMetrics(),
+		options: o, config: config, log: o.Log, mux: http.NewServeMux(),
 		inFlight: make(chan struct{}, config.Limits.ConcurrentRequests), client: &http.Client{Transport: newTransport()},
 	}
+	s.metrics = newMetrics(s)
 	if err := s.Reload(o.Supergraph); err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.metrics.requests, s.metrics.seconds)
-	s.mux.HandleFunc("/graphql", s.graphql)
 	s.mux.HandleFunc("GET /health", s.health)
 	s.mux.HandleFunc("GET /ready", s.health)
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	if o.Playground != nil {
 		s.mux.Handle("GET /", o.Playground)
 	}
 	return s, nil
 }
 
-// Reload takes a new supergraph. Requests under way finish on the old one. Where the new one is not right the old one
-// stays, and /health says so.
+// Run builds a router and serves it on ln until ctx is done; requests under way get a moment to finish.
+func Run(ctx context.Context, ln net.Listener, o Options) error {
+	s, err := New(o)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	defer s.Close()
+	return chassis.ServeHandler(ctx, o.Log, ln, s)
+}
+
+// Close closes the connections to subgraphs that no request uses.
+func (s *Server) Close() { s.client.CloseIdleConnections() }
+
+// warming bounds how long a new schema waits for the plans of the operations in use.
+const warming = 5 * time.Second
+
+// Reload takes a new supergraph, with the operations in use planned before it takes over. Requests under way finish on
+// the old one. Where the new one is not right the old one stays, and /health says so.
 func (s *Server) Reload(sdl string) error {
 	e, err := s.build(sdl)
 	if err != nil {
 		reason := err.Error()
 		s.broken.Store(&reason)
 		return err
+	}
+	if old := s.engine.Load(); old != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), warming)
+		e.prepare.Warm(ctx, old.prepare)
+		cancel()
 	}
 	s.broken.Store(nil)
 	s.engine.Store(e)
@@ -107,40 +127,44 @@ func (s *Server) build(sdl string) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the supergraph: %w", err)
 	}
-	p, err := prepare.New(graph, s.config.operationLimits())
+	p, err := prepare.New(graph, prepare.Options{Limits: s.config.operationLimits(), NoIntrospection: !s.config.introspection()})
 	if err != nil {
 		return nil, fmt.Errorf("read the supergraph: %w", err)
 	}
-	urls := map[string]string{}
-	for _, g := range graph.Subgraphs() {
-		urls[g.Name] = g.URL
-		if u := s.options.URLs[g.Name]; u != "" {
-			urls[g.Name] = u
-		}
+	caller, err := s.newSubgraphs(graph)
+	if err != nil {
+		return nil, err
 	}
-	return &engine{prepare: p, graph: graph, since: time.Now(), execute: execute.New(&subgraphs{
-		urls: urls, client: s.client, outgoing: s.options.Outgoing, timeout: s.config.Subgraphs.timeout,
-		limit: int64(s.config.Limits.SubgraphResponseBytes), log: s.log,
-	})}, nil
+	return &engine{
+		prepare: p, graph: graph, since: time.Now(),
+		execute: execute.New(caller, execute.Options{MaskErrors: s.config.Subgraphs.MaskErrors, Log: s.log}),
+	}, nil
 }
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := r.Header.Get("X-Request-Id")
+	id := first(r.Header["X-Request-Id"])
 	if !sane(id) {
 		id = rand.Text()
 	}
-	w.Header().Set("X-Request-Id", id)
+	w.Header()["X-Request-Id"] = []string{id}
 	defer func() {
-		if v := recover(); v != nil {
-			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-				panic(v)
-			}
-			s.log.ErrorContext(r.Context(), "panic", "request_id", id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			refuse(w, r, http.StatusInternalServerError, "INTERNAL", "Something went wrong here: try again, and if it stays so tell us the request id.", id)
+		v := recover()
+		if v == nil {
+			return
 		}
+		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(v)
+		}
+		s.log.ErrorContext(r.Context(), "a request panicked", "request_id", id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		x := exchange{w: w, r: r, id: id, media: plainJSON}
+		x.refuse(&problem{http.StatusInternalServerError, "INTERNAL", "Something went wrong here: try again, and if it stays so tell us the request id."})
 	}()
-	s.mux.ServeHTTP(w, r.WithContext(withRequestID(r.Context(), id)))
+	if r.URL.Path == "/graphql" {
+		s.graphql(w, r, id)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
 }
 
 // sane tells a request id that can be taken over: short, and nothing but letters, digits, hyphens and underscores.
@@ -153,25 +177,23 @@ func sane(id string) bool {
 	}) < 0
 }
 
-type idKey struct{}
-
-func withRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, idKey{}, id)
-}
-
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(idKey{}).(string)
-	return id
-}
-
-type metrics struct {
-	requests *prometheus.CounterVec
-	seconds  prometheus.Histogram
-}
-
-func newMetrics() *metrics {
-	return &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lethe_router_requests_total", Help: "Requests to /graphql by the status of the answer."}, []string{"status"}),
-		seconds:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "lethe_router_request_seconds", Help: "How long requests to /graphql took.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}),
+// health answers 200 while the router serves, and says of the schema since when, and whether a newer one was refused.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) {
+	e := s.engine.Load()
+	out := struct {
+		Status    string    `json:"status"`
+		Schema    time.Time `json:"schemaSince"`
+		Subgraphs []string  `json:"subgraphs"`
+		Refused   string    `json:"refusedSchema,omitempty"`
+	}{Status: "ok", Schema: e.since}
+	for _, g := range e.graph.Subgraphs() {
+		out.Subgraphs = append(out.Subgraphs, g.Name)
+	}
+	if reason := s.broken.Load(); reason != nil {
+		out.Refused = *reason
+	}
+	w.Header().Set("Content-Type", plainJSON)
+	if err := json.NewEncoder(w).Encode(out); err != nil {
+		s.log.DebugContext(r.Context(), "the health was not read to its end", "error", err)
 	}
 }

@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/lethe/lethe/router/execute"
+	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/supergraph"
 )
 
 // Outgoing adds to the headers of a request that goes to a subgraph, such as a signed identity.
@@ -19,12 +24,18 @@ type Outgoing func(ctx context.Context, header http.Header, subgraph string, bod
 
 // subgraphs sends requests to subgraphs over HTTP. It implements [execute.Caller].
 type subgraphs struct {
-	urls     map[string]string
+	byName   map[string]*subgraph
 	client   *http.Client
 	outgoing Outgoing
-	timeout  time.Duration
 	limit    int64 // of an answer, in bytes
-	log      *slog.Logger
+	metrics  *metrics
+}
+
+type subgraph struct {
+	name    string
+	url     *url.URL // nil where none is known
+	timeout time.Duration
+	seconds prometheus.Observer
 }
 
 var _ execute.Caller = (*subgraphs)(nil)
@@ -33,53 +44,102 @@ func newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		DialContext: dialer.DialContext, MaxIdleConnsPerHost: 512, MaxIdleConns: 4096, IdleConnTimeout: 90 * time.Second,
-		TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: 0, DisableCompression: true, ForceAttemptHTTP2: true,
+		TLSHandshakeTimeout: 5 * time.Second, DisableCompression: true, ForceAttemptHTTP2: true, Proxy: http.ProxyFromEnvironment,
+		WriteBufferSize: 16 << 10, ReadBufferSize: 16 << 10,
 	}
 }
 
+// newSubgraphs gives the way to the subgraphs of a supergraph.
+func (s *Server) newSubgraphs(graph *supergraph.Supergraph) (*subgraphs, error) {
+	out := &subgraphs{
+		byName: map[string]*subgraph{}, client: s.client, outgoing: s.options.Outgoing,
+		limit: int64(s.config.Limits.SubgraphResponseBytes), metrics: s.metrics,
+	}
+	for _, g := range graph.Subgraphs() {
+		address := g.URL
+		if u := s.options.URLs[g.Name]; u != "" {
+			address = u
+		}
+		to := &subgraph{name: g.Name, timeout: s.config.Subgraphs.timeout, seconds: s.metrics.subgraph.WithLabelValues(g.Name)}
+		if address != "" {
+			u, err := url.Parse(address)
+			if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+				return nil, fmt.Errorf("the address of subgraph %s is %q: it must be an http or https URL", g.Name, address)
+			}
+			to.url = u
+		}
+		out.byName[g.Name] = to
+	}
+	return out, nil
+}
+
+var jsonType = []string{plainJSON} //nolint:gochecknoglobals // a constant
+
 // Call implements [execute.Caller].
-func (s *subgraphs) Call(ctx context.Context, subgraph string, body, into []byte) ([]byte, error) {
-	url := s.urls[subgraph]
-	if url == "" {
-		return into, &execute.Failure{Code: execute.CodeUnavailable, Message: "has no address: its part of the response is missing"}
+func (s *subgraphs) Call(ctx context.Context, call execute.Call, into []byte) ([]byte, error) {
+	to := s.byName[call.Subgraph]
+	if to == nil || to.url == nil {
+		return into, s.failure(call.Subgraph, &execute.Failure{Code: execute.CodeUnavailable, Message: "has no address: its part of the response is missing"})
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	began := time.Now()
+	asked, cancel := context.WithTimeout(ctx, to.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	into, err := s.send(asked, to, call, into)
+	to.seconds.Observe(time.Since(began).Seconds())
 	if err != nil {
-		return into, s.failure(ctx, subgraph, err)
-	}
-	req.Header["Content-Type"] = jsonType
-	req.Header["Accept"] = jsonType
-	if id := requestID(ctx); id != "" {
-		req.Header["X-Request-Id"] = []string{id}
-	}
-	if s.outgoing != nil {
-		s.outgoing(ctx, req.Header, subgraph, body)
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return into, s.failure(ctx, subgraph, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	into, err = readAll(into, resp, s.limit)
-	if err != nil {
-		return into, s.failure(ctx, subgraph, err)
-	}
-	// A subgraph may answer GraphQL errors with any status; what is no JSON object is none of its answers.
-	if resp.StatusCode >= 300 && (len(into) == 0 || bytes.TrimSpace(into)[0] != '{') {
-		return into, s.failure(ctx, subgraph, fmt.Errorf("status %d", resp.StatusCode))
+		return into, s.failure(to.name, classify(err))
 	}
 	return into, nil
 }
 
-var jsonType = []string{"application/json"} //nolint:gochecknoglobals // a constant
+func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, into []byte) ([]byte, error) {
+	header := http.Header{"Content-Type": jsonType, "Accept": jsonType, "X-Request-Id": {call.Trail.RequestID}}
+	if call.Trail.Parent != "" {
+		header["Traceparent"] = []string{call.Trail.Parent}
+		if call.Trail.State != "" {
+			header["Tracestate"] = []string{call.Trail.State}
+		}
+	}
+	if call.Kind != plan.Mutation {
+		// A request that can be repeated is sent again where a connection that was kept turns out to be closed.
+		header["X-Idempotency-Key"] = nil
+	}
+	if s.outgoing != nil {
+		s.outgoing(ctx, header, to.name, call.Body)
+	}
+	// The transport may still read the body when Do has returned with an error, and the executor uses its buffer again.
+	body := bytes.Clone(call.Body)
+	req := (&http.Request{
+		Method: http.MethodPost, URL: to.url, Host: to.url.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+	}).WithContext(ctx)
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return into, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if into, err = readAll(into, resp, s.limit); err != nil {
+		return into, err
+	}
+	// GraphQL errors come with any status; what does not look like them is none of a subgraph's answers, and a subgraph
+	// that refuses the router has nothing to say to the client.
+	if resp.StatusCode >= 300 && (!isResponse(resp.Header.Get("Content-Type"), into) ||
+		resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) {
+		return into, fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return into, nil
+}
+
+func isResponse(contentType string, body []byte) bool {
+	return strings.Contains(contentType, "json") && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) && bytes.Contains(body, []byte(`"errors"`))
+}
 
 func readAll(into []byte, resp *http.Response, limit int64) ([]byte, error) {
 	if n := resp.ContentLength; n > limit {
-		return into, fmt.Errorf("the answer has %d bytes, more than %d", n, limit)
-	} else if n > 0 && int64(cap(into)) < n {
-		into = make([]byte, 0, n+64)
+		return into, &tooLargeError{limit}
+	} else if n > 0 && int64(cap(into)) < n+1 {
+		into = make([]byte, 0, n+512)
 	}
 	for {
 		if len(into) == cap(into) {
@@ -88,22 +148,38 @@ func readAll(into []byte, resp *http.Response, limit int64) ([]byte, error) {
 		n, err := resp.Body.Read(into[len(into):cap(into)])
 		into = into[:len(into)+n]
 		if int64(len(into)) > limit {
-			return into, fmt.Errorf("the answer has more than %d bytes", limit)
+			return into, &tooLargeError{limit}
 		}
 		if errors.Is(err, io.EOF) {
 			return into, nil
 		}
 		if err != nil {
-			return into, err
+			return into, fmt.Errorf("read the answer: %w", err)
 		}
 	}
 }
 
-func (s *subgraphs) failure(ctx context.Context, subgraph string, err error) error {
-	s.log.WarnContext(ctx, "subgraph failed", "subgraph", subgraph, "request_id", requestID(ctx), "error", err)
+// tooLargeError is an answer that is larger than the limit.
+type tooLargeError struct{ limit int64 }
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("the answer has more than %d bytes", e.limit)
+}
+
+// classify says what a client may know of why a subgraph gave no answer.
+func classify(err error) *execute.Failure {
+	var large *tooLargeError
 	var timeout net.Error
-	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+	switch {
+	case errors.As(err, &large):
+		return &execute.Failure{Code: execute.CodeInvalidResponse, Message: "answered with more than is taken: ask for less at once", Cause: err}
+	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
 		return &execute.Failure{Code: execute.CodeTimeout, Message: "did not answer in time: its part of the response is missing", Cause: err}
 	}
 	return &execute.Failure{Code: execute.CodeUnavailable, Message: "is not available: its part of the response is missing", Cause: err}
+}
+
+func (s *subgraphs) failure(name string, f *execute.Failure) error {
+	s.metrics.failed(name, f)
+	return f
 }

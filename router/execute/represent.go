@@ -1,0 +1,175 @@
+package execute
+
+import (
+	"bytes"
+	"hash/maphash"
+	"slices"
+)
+
+// representations are the distinct ones of a fetch, end to end.
+type representations struct {
+	text   []byte
+	ends   []int
+	hashes []uint64
+	table  []int32 // open addressing: 1 + index, 0 for free; its length is a power of two
+}
+
+// seed keeps clients from choosing representations that collide.
+var seed = maphash.MakeSeed() //nolint:gochecknoglobals // one seed for the life of the process
+
+func (rs *representations) reset() {
+	if len(rs.table) > 1<<16 {
+		rs.table = nil
+	}
+	clear(rs.table)
+	rs.text, rs.ends, rs.hashes = rs.text[:0], rs.ends[:0], rs.hashes[:0]
+}
+
+func (rs *representations) at(i int32) []byte {
+	from := 0
+	if i > 0 {
+		from = rs.ends[i-1]
+	}
+	return rs.text[from:rs.ends[i]]
+}
+
+// append writes the representations with commas between them.
+func (rs *representations) append(dst []byte) []byte {
+	from := 0
+	for i, end := range rs.ends {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, rs.text[from:end]...)
+		from = end
+	}
+	return dst
+}
+
+// intern gives the index of the representation that begins at from and ends the text: an earlier one's where there is an
+// equal one, byte for byte.
+func (rs *representations) intern(from int) int32 {
+	if 2*(len(rs.ends)+1) > len(rs.table) {
+		rs.grow()
+	}
+	rep := rs.text[from:]
+	h := maphash.Bytes(seed, rep)
+	mask := uint64(len(rs.table) - 1)
+	for p := h & mask; ; p = (p + 1) & mask {
+		i := rs.table[p] - 1
+		if i < 0 {
+			i = int32(len(rs.ends))
+			rs.ends, rs.hashes = append(rs.ends, len(rs.text)), append(rs.hashes, h)
+			rs.table[p] = i + 1
+			return i
+		}
+		if rs.hashes[i] == h && bytes.Equal(rs.at(i), rep) {
+			rs.text = rs.text[:from]
+			return i
+		}
+	}
+}
+
+func (rs *representations) grow() {
+	size := max(64, 2*len(rs.table))
+	rs.table = make([]int32, size)
+	mask := uint64(size - 1)
+	for i, h := range rs.hashes {
+		p := h & mask
+		for rs.table[p] != 0 {
+			p = (p + 1) & mask
+		}
+		rs.table[p] = int32(i) + 1
+	}
+}
+
+// represent writes an object as a representation. It reports false where a field that must have a value has none.
+func (w *walk) represent(b []byte, n *node, base int, rep *representation) ([]byte, bool) {
+	b = append(b, `{"__typename":`...)
+	if rep.typename != nil {
+		b = append(b, rep.typename...)
+	} else {
+		b = w.appendTypename(b, n, base, rep.types)
+	}
+	return w.representFields(b, n, base, rep.fields, false)
+}
+
+func (w *walk) appendTypename(b []byte, n *node, base int, types []string) []byte {
+	name := w.runtimeType(n, base)
+	b = append(b, '"')
+	switch {
+	case name != nil:
+		b = append(b, name...)
+	case n.static != "":
+		b = append(b, n.static...)
+	case len(types) == 1:
+		b = append(b, types[0]...)
+	}
+	return append(b, '"')
+}
+
+// representFields writes fields and the bracket after them; first says that none was written before.
+func (w *walk) representFields(b []byte, n *node, base int, fields []representationField, first bool) ([]byte, bool) {
+	for i := range fields {
+		f := &fields[i]
+		if !f.guard.Holds(w.mask) || !w.isOneOf(n, base, f.types) {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = append(b, f.key...)
+		ok := false
+		if f.child == nil {
+			v, body := w.read(n, base, f.access)
+			switch v.kind {
+			case leaf:
+				b, ok = append(b, body[v.off:v.off+v.n]...), true
+			case null:
+				b, ok = append(b, "null"...), f.nullable
+			}
+		} else {
+			vals := w.childVals(n, f.child, base)
+			b, ok = w.representChild(b, f, vals, len(w.vals)-vals)
+			w.vals = w.vals[:vals]
+		}
+		if !ok {
+			return b, false
+		}
+	}
+	return append(b, '}'), true
+}
+
+func (w *walk) representChild(b []byte, f *representationField, vals, count int) ([]byte, bool) {
+	if length := w.listLength(vals, count); length >= 0 {
+		b = append(b, '[')
+		for i := range length {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			from := len(w.vals)
+			w.elements(f.child, vals, count, i)
+			var ok bool
+			b, ok = w.representChild(b, f, from, count)
+			w.vals = w.vals[:from]
+			if !ok {
+				return b, false
+			}
+		}
+		return append(b, ']'), true
+	}
+	base, ok := w.objects(f.child, vals)
+	if !ok {
+		w.refs = w.refs[:base]
+		known := slices.ContainsFunc(w.vals[vals:vals+count], func(v slot) bool { return v.kind == null })
+		return append(b, "null"...), known && f.nullable
+	}
+	b = append(b, '{')
+	if f.typename {
+		b = w.appendTypename(append(b, `"__typename":`...), f.child, base, nil)
+	}
+	b, ok = w.representFields(b, f.child, base, f.fields, !f.typename)
+	w.refs = w.refs[:base]
+	return b, ok
+}

@@ -1,0 +1,219 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/lethe/lethe/router/jsontext"
+	"github.com/lethe/lethe/router/prepare"
+)
+
+// request is what a client sent, with the buffers that it takes. It is used again for another.
+type request struct {
+	body      []byte
+	query     []byte
+	name      []byte // operationName; empty for none
+	variables []byte // JSON
+	extension []byte // JSON
+	text      []byte // of strings with escapes
+	values    prepare.Values
+	out       []byte // the response
+}
+
+var requests = sync.Pool{New: func() any { return &request{out: make([]byte, 0, 16<<10)} }} //nolint:gochecknoglobals // a pool
+
+// maxKept bounds the buffers that wait for another request, in bytes.
+const maxKept = 4 << 20
+
+func (q *request) release() {
+	if cap(q.body)+cap(q.out) > maxKept {
+		return
+	}
+	q.query, q.name, q.variables, q.extension = nil, nil, nil, nil
+	requests.Put(q)
+}
+
+// problem is a request that is no well-formed GraphQL request, or may not be executed.
+type problem struct {
+	status        int
+	code, message string
+}
+
+func (p *problem) Error() string { return p.message }
+
+func badRequest(message string) *problem {
+	return &problem{http.StatusBadRequest, "BAD_REQUEST", message}
+}
+
+var (
+	errNoObject = badRequest("The body is no GraphQL request: send a JSON object with query, and where needed operationName, variables and extensions.")
+	errNoQuery  = &problem{http.StatusBadRequest, "QUERY_NEEDED", "The request has no query: send one."}
+)
+
+// read reads a request from a POST or a GET.
+func (q *request) read(w http.ResponseWriter, r *http.Request, limit int64) *problem {
+	if r.Method == http.MethodGet {
+		return q.readURL(r)
+	}
+	if p := jsonBody(r.Header.Get("Content-Type")); p != nil {
+		return p
+	}
+	if err := q.readBody(w, r, limit); err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return &problem{http.StatusRequestEntityTooLarge, "PAYLOAD_TOO_LARGE", fmt.Sprintf("The request is larger than %d bytes: send less.", limit)}
+		}
+		return badRequest("The request could not be read: send it again.")
+	}
+	return q.parse(q.body)
+}
+
+// jsonBody refuses a body that is not JSON in UTF-8.
+func jsonBody(contentType string) *problem {
+	if contentType == plainJSON {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	if err != nil || media != plainJSON && media != responseJSON {
+		return &problem{http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "Send the request as Content-Type: application/json."}
+	}
+	if c := params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") {
+		return &problem{http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "Send the request in UTF-8."}
+	}
+	return nil
+}
+
+func (q *request) readBody(w http.ResponseWriter, r *http.Request, limit int64) error {
+	q.body = q.body[:0]
+	if r.ContentLength > limit {
+		return &http.MaxBytesError{Limit: limit}
+	}
+	body := http.MaxBytesReader(w, r.Body, limit)
+	for {
+		if len(q.body) == cap(q.body) {
+			q.body = append(q.body, 0)[:len(q.body)]
+		}
+		n, err := body.Read(q.body[len(q.body):cap(q.body)])
+		q.body = q.body[:len(q.body)+n]
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// parse reads a request's JSON object. What it keeps are parts of body.
+func (q *request) parse(body []byte) *problem {
+	q.query, q.name, q.variables, q.extension, q.text = nil, nil, nil, nil, q.text[:0]
+	s := jsontext.Scanner{Data: body}
+	if s.Enter('{') != nil {
+		return errNoObject
+	}
+	for first := true; ; first = false {
+		more, err := s.More('}', first)
+		if err != nil {
+			return errNoObject
+		}
+		if !more {
+			break
+		}
+		from, to, err := s.Key()
+		if err != nil {
+			return errNoObject
+		}
+		key := body[from:to]
+		value, err := s.Value()
+		if err != nil {
+			return errNoObject
+		}
+		if p := q.member(string(key), value); p != nil {
+			return p
+		}
+	}
+	if s.End() != nil {
+		return errNoObject
+	}
+	return q.complete()
+}
+
+// member takes one member of a request's object.
+func (q *request) member(key string, value []byte) *problem {
+	switch key {
+	case "query":
+		if value[0] != '"' {
+			return badRequest("`query` must be a string.")
+		}
+		q.query = q.unquote(value)
+	case "operationName":
+		if value[0] == '"' {
+			q.name = q.unquote(value)
+		} else if value[0] != 'n' {
+			return badRequest("`operationName` must be a string.")
+		}
+	case "variables":
+		q.variables = value
+		return objectOrNull(key, value)
+	case "extensions":
+		q.extension = value
+		return objectOrNull(key, value)
+	}
+	return nil
+}
+
+func objectOrNull(name string, value []byte) *problem {
+	if len(value) > 0 && value[0] != '{' && value[0] != 'n' {
+		return badRequest("`" + name + "` must be a JSON object.")
+	}
+	return nil
+}
+
+// unquote gives the text of a JSON string, in place where it has no escapes.
+func (q *request) unquote(value []byte) []byte {
+	content := value[1 : len(value)-1]
+	for _, c := range content {
+		if c == '\\' {
+			from := len(q.text)
+			// What was unquoted before stays valid where the text moves: it keeps the old memory.
+			q.text = jsontext.AppendText(q.text, content)
+			return q.text[from:len(q.text):len(q.text)]
+		}
+	}
+	return content
+}
+
+func (q *request) complete() *problem {
+	for _, c := range q.query {
+		if c > ' ' {
+			return nil
+		}
+	}
+	return errNoQuery
+}
+
+// readURL reads the parameters of a GET.
+func (q *request) readURL(r *http.Request) *problem {
+	v, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return badRequest("The address is not well-formed: escape its parameters.")
+	}
+	q.query, q.name = []byte(v.Get("query")), []byte(v.Get("operationName"))
+	q.variables, q.extension = []byte(v.Get("variables")), []byte(v.Get("extensions"))
+	for name, value := range map[string][]byte{"variables": q.variables, "extensions": q.extension} {
+		s := jsontext.Scanner{Data: value}
+		if len(value) > 0 && (s.Skip() != nil || s.End() != nil) {
+			return badRequest("`" + name + "` must be a JSON object.")
+		}
+		if p := objectOrNull(name, value); p != nil {
+			return p
+		}
+	}
+	return q.complete()
+}
