@@ -52,6 +52,7 @@ const (
 	codeListSizeOnNonList          = "LIST_SIZE_APPLIED_TO_NON_LIST"
 	codeListSizeSizedField         = "LIST_SIZE_INVALID_SIZED_FIELD"
 	codeListSizeSlicingArgument    = "LIST_SIZE_INVALID_SLICING_ARGUMENT"
+	codeMaxValidationPaths         = "MAX_VALIDATION_SUBGRAPH_PATHS_EXCEEDED"
 	codeMergedDirectiveOnExternal  = "MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL"
 	codeMissingTransitiveAuth      = "MISSING_TRANSITIVE_AUTH_REQUIREMENTS"
 	codeNoContextInSelection       = "NO_CONTEXT_IN_SELECTION"

@@ -247,6 +247,12 @@ func (s *schema) checkFieldSet(r fieldSetRules, d *directive, target *typeDef, w
 			below := external
 			if n.field != nil {
 				below = external || s.external(n.field)
+				if !below && n.parent.kind == ast.Interface && len(n.sub) > 0 {
+					for _, o := range s.possible(n.parent) {
+						f := o.field(n.name)
+						below = below || f != nil && s.external(f)
+					}
+				}
 				if len(n.field.args) > 0 && !r.allowArgs {
 					errs = append(errs, errorf(r.prefix+"_FIELDS_HAS_ARGS", "field %s cannot be included because it has arguments (fields with argument are not allowed in @%s)", n.field.coordinate(), d.name))
 				}
