@@ -55,6 +55,19 @@ func (c *compiler) project(n *node, typeName string, sets []guarded) (*objectPro
 		}
 		out.byType[possible.Name] = fields
 	}
+	// Where the runtime type makes no difference nobody asks for it: what a subgraph knows under the interface's own name
+	// (@interfaceObject) may have no other.
+	general, err := c.fields(n, def, sets)
+	if err != nil {
+		return nil, err
+	}
+	same := true
+	for _, fields := range out.byType {
+		same = same && slices.EqualFunc(general, fields, projected.equal)
+	}
+	if same {
+		out.general, out.declared = general, def.Name
+	}
 	return out, nil
 }
 
@@ -135,6 +148,12 @@ func (c *compiler) collect(entries []*entry, def *ast.Definition, set plan.Selec
 		}
 	}
 	return entries
+}
+
+// equal reports whether two fields of different types are written alike.
+func (p projected) equal(o projected) bool {
+	return p.name == o.name && p.field == o.field && !p.typename && !o.typename && p.intro == nil && o.intro == nil &&
+		slices.Equal(p.guard, o.guard) && slices.Equal(p.access, o.access) && p.child == o.child && p.typ.String() == o.typ.String()
 }
 
 func (c *compiler) applies(def *ast.Definition, condition string) bool {

@@ -126,6 +126,10 @@ type objectProjection struct {
 	node   *node
 	static []projected            // when the runtime type is known or makes no difference
 	byType map[string][]projected // else
+	// Where the types of byType are all written alike, general is how; for objects of which no more is known than that they
+	// are declared's.
+	general  []projected
+	declared string
 }
 
 // projected is one field of an object of the response.

@@ -54,9 +54,13 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 	fields := p.static
 	if p.byType != nil {
 		known := false
-		if t := r.runtimeType(p.node, base); t != nil {
+		t := r.runtimeType(p.node, base)
+		switch {
+		case t != nil && (p.general == nil || string(t) != p.declared):
 			fields, known = p.byType[string(t)]
-		} else {
+		case p.general != nil:
+			fields, known = p.general, true
+		default:
 			fields, known = p.byType[p.node.static]
 		}
 		if !known {

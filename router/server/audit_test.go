@@ -25,6 +25,7 @@ type auditSuite struct {
 	Supergraph string
 	Subgraphs  []struct{ Name, SDL, URL string }
 	Tests      []auditTest
+	name       string
 }
 
 type auditTest struct {
@@ -55,6 +56,7 @@ func TestFederationAudit(t *testing.T) {
 			if err := json.Unmarshal(text, &suite); err != nil {
 				t.Fatal(err)
 			}
+			suite.name = strings.TrimSuffix(filepath.Base(file), ".json")
 			runSuite(t, &suite)
 		})
 	}
@@ -72,7 +74,7 @@ func runSuite(t *testing.T, suite *auditSuite) {
 	for _, c := range suite.Tests {
 		doc, errs := gqlparser.LoadQuery(graph.API(), c.Query)
 		var data map[string]any
-		if len(errs) > 0 || json.Unmarshal(c.Expected.Data, &data) != nil || data == nil {
+		if len(errs) > 0 || json.Unmarshal(c.Expected.Data, &data) != nil || data == nil || c.Expected.Errors {
 			continue
 		}
 		vars := map[string]any{}
@@ -87,12 +89,27 @@ func runSuite(t *testing.T, suite *auditSuite) {
 		root := map[ast.Operation]string{ast.Query: "Query", ast.Mutation: "Mutation"}[op.Operation]
 		w.learn(w.root(root), []ast.SelectionSet{op.SelectionSet}, data, vars)
 	}
+	specials := map[string]func(*thing, map[string]any) any{}
+	switch suite.name {
+	case "union-interface-distributed":
+		// This one has a type that the subgraph does not let stand there.
+		oven := w.thing("Oven")
+		w.root("Query").facts[factKey("node", map[string]any{"id": "oven1"})] = oven
+	case "mutations":
+		total := 0.0
+		specials["Mutation.add"] = func(_ *thing, args map[string]any) any { total += number(args["num"]); return total }
+		specials["Mutation.multiply"] = func(_ *thing, args map[string]any) any { total *= number(args["by"]); return total }
+		specials["Mutation.delete"] = func(*thing, map[string]any) any { defer func() { total = 0 }(); return total }
+	}
 	var mu sync.Mutex
 	urls := map[string]string{}
 	for _, g := range suite.Subgraphs {
 		s := newSubgraph(t, g.Name, g.SDL, w, &mu)
 		for name, keys := range s.keys {
 			w.keys[name] = append(w.keys[name], keys...)
+		}
+		for field, f := range specials {
+			s.special[field] = f
 		}
 		urls[g.Name] = serve(t, s)
 	}
@@ -120,6 +137,16 @@ func runSuite(t *testing.T, suite *auditSuite) {
 			t.Errorf("%s\nerrors %s, expected: %v\n%s", c.Query, got.Errors, c.Expected.Errors, got.Extensions.QueryPlan.Text)
 		}
 	}
+}
+
+func number(v any) float64 {
+	switch v := v.(type) {
+	case int64:
+		return float64(v)
+	case float64:
+		return v
+	}
+	return 0
 }
 
 // response is what a client gets.

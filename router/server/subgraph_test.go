@@ -86,6 +86,7 @@ func newSubgraph(t *testing.T, name, sdl string, w *world, mu *sync.Mutex) *subg
 		}
 	}
 	at := &ast.Position{Src: &ast.Source{}}
+	query.Fields = append(query.Fields, &ast.FieldDefinition{Name: "_service", Position: at, Type: ast.NonNullNamedType("String", at)})
 	if len(entities) > 0 {
 		union := &ast.Definition{Kind: ast.Union, Name: "_Entity", Position: at}
 		for _, def := range plain.Definitions {
@@ -359,6 +360,7 @@ func (a *answering) complete(v any, typ *ast.Type, provided, sets []ast.Selectio
 	case *thing:
 		def := a.runtime(v, typ.Name())
 		if def == nil {
+			a.fail("%s cannot be told the type of", typ.Name())
 			return nil
 		}
 		return a.object(v, def, nil, provided, sets)
