@@ -2,12 +2,8 @@ package privacy
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/worker"
 
@@ -45,7 +41,17 @@ func (p *Participant) Locate(ctx context.Context, ref workflows.SubjectRef) (wor
 
 // Restrict keeps new things from being written for the subject. It can be undone.
 func (p *Participant) Restrict(ctx context.Context, ref workflows.SubjectRef) error {
-	return p.Barrier.restrict(ctx, ref.CustomerID, ref.ErasureID)
+	if err := p.Barrier.restrict(ctx, ref.CustomerID, ref.ErasureID); err != nil {
+		return err
+	}
+	return p.restricted(ctx, ref.CustomerID, true)
+}
+
+func (p *Participant) restricted(ctx context.Context, customerID string, restricted bool) error {
+	if p.OnRestrict == nil {
+		return nil
+	}
+	return p.OnRestrict(ctx, customerID, restricted)
 }
 
 // Unrestrict undoes Restrict, and forgets what was remembered.
@@ -53,7 +59,10 @@ func (p *Participant) Unrestrict(ctx context.Context, ref workflows.SubjectRef) 
 	if err := p.forget(ctx, ref); err != nil {
 		return err
 	}
-	return p.Barrier.unrestrict(ctx, ref.CustomerID)
+	if err := p.Barrier.unrestrict(ctx, ref.CustomerID); err != nil {
+		return err
+	}
+	return p.restricted(ctx, ref.CustomerID, false)
 }
 
 // DrainActivity starts what ends the blockers and gives what is left.
@@ -117,72 +126,4 @@ func (p *Participant) Verify(ctx context.Context, ref workflows.SubjectRef) (wor
 // Forget destroys what Remember kept.
 func (p *Participant) Forget(ctx context.Context, ref workflows.SubjectRef) error {
 	return p.forget(ctx, ref)
-}
-
-// exportLife is how long an export can be fetched.
-const exportLife = time.Hour
-
-// Export gathers what is held of the subject, encrypts it and gives where it is. The values stay in the service.
-func (p *Participant) Export(ctx context.Context, ref workflows.SubjectRef) (workflows.ExportRef, error) {
-	document := map[string][]json.RawMessage{}
-	for _, s := range p.Stores {
-		err := each(ctx, s.Collection, s.Subject(ref.CustomerID), func(doc bson.Raw) error {
-			out := map[string][]json.RawMessage{}
-			for _, f := range s.Fields {
-				for _, v := range values(doc, f.BSON) {
-					out[f.Path] = append(out[f.Path], plain(v))
-				}
-			}
-			text, err := json.Marshal(out)
-			if err != nil {
-				return fmt.Errorf("write an export: %w", err)
-			}
-			document[s.Collection.Name()] = append(document[s.Collection.Name()], text)
-			return nil
-		})
-		if err != nil {
-			return workflows.ExportRef{}, err
-		}
-	}
-	text, err := json.Marshal(document)
-	if err != nil {
-		return workflows.ExportRef{}, fmt.Errorf("write an export: %w", err)
-	}
-	sealed, err := seal(p.Keys.Dossier[:32], text, "export "+ref.ErasureID)
-	if err != nil {
-		return workflows.ExportRef{}, err
-	}
-	_, err = p.DB.Collection("exports").ReplaceOne(ctx, bson.D{{Key: "_id", Value: ref.ErasureID}},
-		bson.D{{Key: "_id", Value: ref.ErasureID}, {Key: "sealed", Value: sealed}, {Key: "expires", Value: time.Now().Add(exportLife).UTC()}},
-		options.Replace().SetUpsert(true))
-	if err != nil {
-		return workflows.ExportRef{}, fmt.Errorf("write an export: %w", err)
-	}
-	return workflows.ExportRef{Service: p.Service, Ref: ref.ErasureID}, nil
-}
-
-// plain writes a stored value as plain JSON.
-func plain(v bson.RawValue) json.RawMessage {
-	var out any
-	switch v.Type {
-	case bson.TypeString:
-		out = v.StringValue()
-	case bson.TypeBoolean:
-		out = v.Boolean()
-	case bson.TypeInt32:
-		out = v.Int32()
-	case bson.TypeInt64:
-		out = v.Int64()
-	case bson.TypeDouble:
-		out = v.Double()
-	case bson.TypeDateTime:
-		out = v.Time().UTC().Format(time.RFC3339)
-	default:
-		out = v.String()
-	}
-	b, err := json.Marshal(out)
-	if err != nil {
-		return json.RawMessage("null")
-	}
-	return b
 }

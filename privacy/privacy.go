@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
@@ -61,11 +62,15 @@ type Participant struct {
 	Blockers func(ctx context.Context, customerID string) ([]workflows.Blocker, error)
 	// Drain starts what ends the blockers; nil where they end by themselves.
 	Drain func(ctx context.Context, customerID string, cancel bool) error
+	// OnRestrict is called when a subject is restricted and when that is undone, for what shows it; nil where nothing does.
+	OnRestrict func(ctx context.Context, customerID string, restricted bool) error
 	// OnErased is called after a subject was erased, for what is no collection: a search index, a cache.
 	OnErased func(ctx context.Context, customerID string) error
 	Rules    Rules
 	Keys     Keys
 	Barrier  *Barrier
+	// Redis takes exports, encrypted, for as long as it takes to fetch them.
+	Redis *redis.Client
 }
 
 // Manifest gives what the service declares, with its hash.

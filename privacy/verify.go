@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -215,4 +216,19 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 		return nil, fmt.Errorf("prepare a cipher: %w", err)
 	}
 	return cipher.NewGCM(block)
+}
+
+// Mentions reports whether a text holds one of the values that the erasure remembers of its subject.
+func (p *Participant) Mentions(ctx context.Context, ref workflows.SubjectRef, text string) (bool, error) {
+	tokens, err := p.recall(ctx, ref)
+	if err != nil {
+		return false, err
+	}
+	lower := strings.ToLower(text)
+	for _, t := range tokens {
+		if strings.Contains(lower, strings.ToLower(t)) {
+			return true, nil
+		}
+	}
+	return false, nil
 }

@@ -159,3 +159,18 @@ func (m *Map) Waves() [][]string {
 	}
 	return out
 }
+
+// Bind completes the fields that a service declares with what the schema says of them: category, action, rule. It refuses
+// a field that the schema does not have as personal in this service.
+func (m *Map) Bind(service string, fields []privacy.Field) ([]privacy.Field, error) {
+	out := slices.Clone(fields)
+	for i, f := range out {
+		at := slices.IndexFunc(m.Entries, func(e Entry) bool { return e.Service == service && e.Path == f.Path })
+		if at < 0 {
+			return nil, fmt.Errorf("%s declares %s, which the schema does not have as personal data there: check the annotations", service, f.Path)
+		}
+		e := m.Entries[at]
+		out[i].Category, out[i].Action, out[i].Rule = e.Category, e.Action, e.Rule
+	}
+	return out, nil
+}

@@ -29,11 +29,14 @@ const (
 	NeedsOperator    = "NEEDS_OPERATOR"
 )
 
-// Register adds the workflow, and the activities of the erasure itself, to a worker of workflows.QueueWorkflows.
+// Register adds the workflows, and the activities of the erasure itself, to a worker of workflows.QueueWorkflows.
 func Register(r worker.Registry, a *Activities) {
 	r.RegisterWorkflowWithOptions(Erase, workflow.RegisterOptions{
 		Name: workflows.WorkflowErase, VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
 	})
+	for name, w := range map[string]any{workflows.WorkflowSurvey: Survey, workflows.WorkflowExport: Export} {
+		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name, VersioningBehavior: workflow.VersioningBehaviorPinned})
+	}
 	a.register(r)
 }
 
