@@ -126,7 +126,9 @@ func (r *request) common(cmd command) context.CancelFunc {
 			r.fail(fault.New(fault.BadValue, "lsid.id must be a UUID"))
 		}
 		r.session = string(b.Data)
-		r.s.sessions.touch(r.session, r.now)
+		if _, err := r.s.sessions.touch(r.session, r.now); err != nil {
+			r.fail(err)
+		}
 	}
 	r.number = r.args.number("txnNumber", -1)
 	auto, hasAuto := r.take("autocommit")

@@ -29,16 +29,23 @@ type session struct {
 
 func newSessions() *sessions { return &sessions{byID: map[string]*session{}} }
 
-func (s *sessions) touch(id string, now time.Time) *session {
+// maxSessions bounds the sessions that are remembered, as in MongoDB.
+const maxSessions = 1_000_000
+
+// touch finds or makes a session and notes that it is in use.
+func (s *sessions) touch(id string, now time.Time) (*session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.byID[id]
 	if x == nil {
+		if len(s.byID) >= maxSessions {
+			return nil, fault.New(fault.TooManySessions, "more than %d sessions are open", maxSessions)
+		}
 		x = &session{number: -1}
 		s.byID[id] = x
 	}
 	x.used = now
-	return x
+	return x, nil
 }
 
 func (s *sessions) expire(now time.Time) {
@@ -74,7 +81,10 @@ func (x *session) abort() {
 
 // inTransaction runs a command as part of its session's transaction. An error ends the transaction.
 func (r *request) inTransaction(cmd command) (bson.D, error) {
-	x := r.s.sessions.touch(r.session, r.now)
+	x, err := r.s.sessions.touch(r.session, r.now)
+	if err != nil {
+		return nil, err
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	ends := r.name == "commitTransaction" || r.name == "abortTransaction"
@@ -178,7 +188,9 @@ func endSessions(r *request) (bson.D, error) {
 func refreshSessions(r *request) (bson.D, error) {
 	ids, err := r.sessionIDs()
 	for _, id := range ids {
-		r.s.sessions.touch(id, r.now)
+		if _, err := r.s.sessions.touch(id, r.now); err != nil {
+			return nil, err
+		}
 	}
 	return bson.D{}, err
 }

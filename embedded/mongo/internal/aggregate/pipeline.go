@@ -120,9 +120,23 @@ func (p Pipeline) Apply(d bson.D, now time.Time) (bson.D, error) {
 // Run runs the pipeline on a stream.
 func (p Pipeline) Run(env *Env, in Stream) Stream {
 	for _, s := range p {
-		in = s.run(env, in)
+		in = s.run(env, bounded(env.Ctx, in))
 	}
 	return in
+}
+
+// checkEvery is how many rows pass between two looks at the context.
+const checkEvery = 256
+
+// bounded ends a stream with its context.
+func bounded(ctx context.Context, in Stream) Stream {
+	n := 0
+	return func() (Row, bool, error) {
+		if n++; n%checkEvery == 0 && ctx.Err() != nil {
+			return Row{}, false, store.TimedOut(ctx)
+		}
+		return in()
+	}
 }
 
 func each(f func(env *Env, r Row) (bson.D, error)) func(*Env, Stream) Stream {

@@ -14,47 +14,45 @@ type Code int32
 
 // The codes that this server answers with.
 const (
-	InternalError               Code = 1
-	BadValue                    Code = 2
-	FailedToParse               Code = 9
-	Unauthorized                Code = 13
-	TypeMismatch                Code = 14
-	InvalidLength               Code = 16
-	NamespaceNotFound           Code = 26
-	IndexNotFound               Code = 27
-	PathNotViable               Code = 28
-	ConflictingUpdateOperators  Code = 40
-	CursorNotFound              Code = 43
-	NamespaceExists             Code = 48
-	MaxTimeMSExpired            Code = 50
-	DollarPrefixedFieldName     Code = 52
-	CommandNotFound             Code = 59
-	ImmutableField              Code = 66
-	CannotCreateIndex           Code = 67
-	InvalidOptions              Code = 72
-	InvalidNamespace            Code = 73
-	IndexOptionsConflict        Code = 85
-	IndexKeySpecsConflict       Code = 86
-	ShutdownInProgress          Code = 91
-	OperationFailed             Code = 96
-	UnsatisfiableWriteConcern   Code = 100
-	WriteConflict               Code = 112
-	DocumentValidationFailure   Code = 121
-	CommandOnShardedViewRefused Code = 166
-	InvalidPipelineOperator     Code = 168
-	TransactionTooOld           Code = 225
-	NotImplemented              Code = 238
-	NoSuchTransaction           Code = 251
-	TransactionCommitted        Code = 256
-	TransactionTooLarge         Code = 257
-	TransactionNotAllowed       Code = 263
-	BSONObjectTooLarge          Code = 10334
-	DuplicateKey                Code = 11000
-	NoQueryExecutionPlans       Code = 291
-	ExceededMemoryLimit         Code = 146
-	UnknownField                Code = 40415
-	UnrecognizedStage           Code = 40324
-	MissingField                Code = 40414
+	InternalError              Code = 1
+	BadValue                   Code = 2
+	FailedToParse              Code = 9
+	Unauthorized               Code = 13
+	TypeMismatch               Code = 14
+	InvalidLength              Code = 16
+	NamespaceNotFound          Code = 26
+	IndexNotFound              Code = 27
+	PathNotViable              Code = 28
+	ConflictingUpdateOperators Code = 40
+	CursorNotFound             Code = 43
+	NamespaceExists            Code = 48
+	MaxTimeMSExpired           Code = 50
+	DollarPrefixedFieldName    Code = 52
+	CommandNotFound            Code = 59
+	ImmutableField             Code = 66
+	CannotCreateIndex          Code = 67
+	InvalidOptions             Code = 72
+	InvalidNamespace           Code = 73
+	IndexOptionsConflict       Code = 85
+	IndexKeySpecsConflict      Code = 86
+	ShutdownInProgress         Code = 91
+	OperationFailed            Code = 96
+	UnsatisfiableWriteConcern  Code = 100
+	WriteConflict              Code = 112
+	DocumentValidationFailure  Code = 121
+	InvalidPipelineOperator    Code = 168
+	TransactionTooOld          Code = 225
+	NotImplemented             Code = 238
+	NoSuchTransaction          Code = 251
+	TransactionTooLarge        Code = 257
+	TransactionNotAllowed      Code = 263
+	BSONObjectTooLarge         Code = 10334
+	DuplicateKey               Code = 11000
+	ExceededMemoryLimit        Code = 146
+	UnknownField               Code = 40415
+	TooManySessions            Code = 261
+	UnrecognizedStage          Code = 40324
+	MissingField               Code = 40414
 )
 
 var names = map[Code]string{
@@ -69,11 +67,11 @@ var names = map[Code]string{
 	IndexKeySpecsConflict: "IndexKeySpecsConflict", ShutdownInProgress: "ShutdownInProgress",
 	OperationFailed: "OperationFailed", UnsatisfiableWriteConcern: "UnsatisfiableWriteConcern",
 	WriteConflict: "WriteConflict", DocumentValidationFailure: "DocumentValidationFailure",
-	CommandOnShardedViewRefused: "CommandNotSupportedOnView", InvalidPipelineOperator: "InvalidPipelineOperator",
-	TransactionTooOld: "TransactionTooOld", NotImplemented: "NotImplemented", NoSuchTransaction: "NoSuchTransaction",
-	TransactionCommitted: "TransactionCommitted", TransactionTooLarge: "TransactionTooLarge",
+	InvalidPipelineOperator: "InvalidPipelineOperator",
+	TransactionTooOld:       "TransactionTooOld", NotImplemented: "NotImplemented", NoSuchTransaction: "NoSuchTransaction", TooManySessions: "TooManyLogicalSessions",
+	TransactionTooLarge:   "TransactionTooLarge",
 	TransactionNotAllowed: "OperationNotSupportedInTransaction", BSONObjectTooLarge: "BSONObjectTooLarge",
-	DuplicateKey: "DuplicateKey", NoQueryExecutionPlans: "NoQueryExecutionPlans",
+	DuplicateKey:        "DuplicateKey",
 	ExceededMemoryLimit: "ExceededMemoryLimit", UnknownField: "IDLUnknownField",
 }
 

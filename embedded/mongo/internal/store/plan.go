@@ -145,7 +145,7 @@ func (c *Collection) planIndex(ix *Index, f *query.Filter, preds map[string][]bo
 			}
 			break
 		}
-		if len(prefixes)*len(b.points) > maxPrefixes {
+		if len(prefixes) > 1 && len(prefixes)*len(b.points) > maxPrefixes {
 			p.Bounded--
 			break
 		}
