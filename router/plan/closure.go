@@ -127,7 +127,7 @@ func (s *search) closure(p *place, class typeSet) (*closure, error) {
 		settled := len(c.vertices)
 		for i := range targets {
 			t := &targets[i]
-			if t.done {
+			if t.done || s.excluded[t.subgraph] > 0 {
 				continue
 			}
 			if err := s.spend(settled); err != nil {
@@ -230,7 +230,8 @@ func (s *search) move(p *place, c *closure, class typeSet, t *target, settled in
 	if key == nil {
 		return nil
 	}
-	v := vertex{kind: moveVertex, place: p, types: class, subgraph: t.subgraph, key: key, needs: needs, deps: deps, self: moveCost}
+	v := vertex{kind: moveVertex, place: p, types: class, subgraph: t.subgraph, key: key, needs: needs, deps: deps, self: moveCost,
+		through: through(p, deps)}
 	if t.object == nil {
 		return s.newVertex(v)
 	}
@@ -272,26 +273,151 @@ func onlyObjects(vs []*vertex) bool {
 }
 
 // keyNeeds finds the cheapest key of a target that can be read at the vertices, not counting those of the subgraph
-// except.
+// except. A key that no vertex answers whole may still be gathered from several subgraphs.
 func (s *search) keyNeeds(from []*vertex, class typeSet, t *target, except int) ([]*need, []*vertex, *keyNode) {
+	s.conditions++
+	defer func() { s.conditions-- }()
 	var needs []*need
 	var deps []*vertex
 	var best *keyNode
 	cost := 0
-	for _, k := range t.keys {
-		n, d := s.readKey(from, class, k, except)
-		if n == nil {
-			continue
+	for _, read := range []func([]*vertex, typeSet, *keyNode, int) ([]*need, []*vertex, bool){s.readKey, s.gatherKey} {
+		for _, k := range t.keys {
+			n, d, ok := read(from, class, k, except)
+			if !ok {
+				continue
+			}
+			if c := s.cost(d...); best == nil || c < cost {
+				needs, deps, best, cost = n, d, k, c
+			}
 		}
-		if c := s.cost(d...); best == nil || c < cost {
-			needs, deps, best, cost = n, d, k, c
+		if best != nil {
+			break
 		}
 	}
 	return needs, deps, best
 }
 
-// readKey finds where the items of a key can be read, each whole at one vertex, nil when one cannot.
-func (s *search) readKey(from []*vertex, class typeSet, k *keyNode, except int) ([]*need, []*vertex) {
+// gatherKey finds where the items of a key can be read when some have parts that the subgraph of the item itself does not
+// answer: below such an item one moves on, as for a requirement.
+func (s *search) gatherKey(from []*vertex, class typeSet, k *keyNode, except int) ([]*need, []*vertex, bool) {
+	var needs []*need
+	var deps []*vertex
+	for _, it := range k.items {
+		types := class.intersect(it.types)
+		if len(types) == 0 {
+			continue
+		}
+		single := &keyNode{text: k.text, items: []*item{it}}
+		if n, d, ok := s.readKey(from, types, single, except); ok {
+			needs, deps = append(needs, n...), append(deps, d...)
+			continue
+		}
+		if it.leaf {
+			return nil, nil, false
+		}
+		n, ok := s.gatherItem(from, types, it, except)
+		if !ok {
+			return nil, nil, false
+		}
+		for _, part := range n {
+			part.at = s.cheapest(deps, part.leaf.options)
+			deps = append(deps, part.at)
+		}
+		needs = append(needs, n...)
+	}
+	return needs, unique(deps), true
+}
+
+// cheapest gives the option that costs least beside what is needed anyway.
+func (s *search) cheapest(deps, options []*vertex) *vertex {
+	best := options[0]
+	for _, o := range options[1:] {
+		if s.cost(append(deps[:len(deps):len(deps)], o)...) < s.cost(append(deps[:len(deps):len(deps)], best)...) {
+			best = o
+		}
+	}
+	return best
+}
+
+// avoids tells whether a vertex is reached without the subgraph that is to be entered: what is gathered there to enter it
+// would be a way into it already.
+func (v *vertex) avoids(subgraph int) bool {
+	if v.subgraph == subgraph {
+		return false
+	}
+	for _, g := range v.through {
+		if g == subgraph {
+			return false
+		}
+	}
+	return true
+}
+
+// through gives the subgraphs that are passed below a place to gather what deps hold.
+func through(p *place, deps []*vertex) []int {
+	var out []int
+	add := func(g int) {
+		for _, o := range out {
+			if o == g {
+				return
+			}
+		}
+		out = append(out, g)
+	}
+	var below func(v *vertex)
+	below = func(v *vertex) {
+		if v.place == p {
+			for _, g := range v.through {
+				add(g)
+			}
+			return
+		}
+		add(v.subgraph)
+		for _, d := range v.deps {
+			below(d)
+		}
+	}
+	for _, d := range deps {
+		below(d)
+	}
+	return out
+}
+
+// gatherItem finds the parts of a composite item of a key, moving on below it, but never to the subgraph except.
+func (s *search) gatherItem(from []*vertex, types typeSet, it *item, except int) ([]*need, bool) {
+	mark := "key " + strconv.Itoa(it.id) + " " + types.key()
+	if s.active[mark] {
+		return nil, false
+	}
+	s.active[mark] = true
+	defer delete(s.active, mark)
+	if except >= 0 {
+		s.excluded[except]++
+		defer func() { s.excluded[except]-- }()
+	}
+	var tops []*vertex
+	for _, v := range from {
+		if v.avoids(except) && s.direct(v, types, it.name) {
+			tops = append(tops, v)
+		}
+	}
+	if len(tops) == 0 {
+		return nil, false
+	}
+	// A place of its own: more ways to arrive may be found before the item is asked for otherwise.
+	above := *tops[0].place
+	above.children = map[string]*place{}
+	child, err := s.child(&above, it, types, tops)
+	if err != nil {
+		return nil, false
+	}
+	needs, ok, err := s.solve(child, child.possible, it.sub)
+	return needs, ok && err == nil
+}
+
+// readKey finds where the items of a key can be read, each whole at one vertex; ok is false when one cannot.
+func (s *search) readKey(from []*vertex, class typeSet, k *keyNode, except int) (_ []*need, _ []*vertex, ok bool) {
 	var needs []*need
 	var deps []*vertex
 	for _, it := range k.items {
@@ -302,7 +428,7 @@ func (s *search) readKey(from []*vertex, class typeSet, k *keyNode, except int) 
 		var best *vertex
 		cost := 0
 		for _, v := range from {
-			if v.subgraph == except || !s.directDeep(v, types, it) {
+			if !v.avoids(except) || !s.directDeep(v, types, it) {
 				continue
 			}
 			if c := s.cost(append(deps[:len(deps):len(deps)], v)...); best == nil || c < cost {
@@ -310,12 +436,12 @@ func (s *search) readKey(from []*vertex, class typeSet, k *keyNode, except int) 
 			}
 		}
 		if best == nil {
-			return nil, nil
+			return nil, nil, false
 		}
 		needs = append(needs, &need{item: it, types: types, at: best})
 		deps = append(deps, best)
 	}
-	return needs, unique(deps)
+	return needs, unique(deps), len(needs) > 0
 }
 
 func unique(vs []*vertex) []*vertex {
@@ -389,7 +515,9 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 	if key == nil {
 		return nil, nil
 	}
+	s.conditions++
 	more, ok, err := s.solve(p, class, src.requires)
+	s.conditions--
 	if err != nil || !ok {
 		return nil, err
 	}

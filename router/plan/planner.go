@@ -56,7 +56,7 @@ func (p *Planner) Plan(doc *ast.QueryDocument, operationName string) (*Plan, err
 		return nil, err
 	}
 	s := &search{
-		g: p.graph, kind: op.Kind, limits: p.limits, labels: map[string]bool{}, active: map[string]bool{}, scores: map[string]score{},
+		g: p.graph, kind: op.Kind, limits: p.limits, labels: map[string]bool{}, active: map[string]bool{}, scores: map[string]score{}, excluded: map[int]int{},
 	}
 	if p.limits.Time > 0 {
 		s.deadline = time.Now().Add(p.limits.Time)

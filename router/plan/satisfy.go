@@ -158,7 +158,7 @@ func (w *walk) place(st *standing, labels map[string]bool) (*search, *place) {
 	for k, v := range labels {
 		known[k] = v
 	}
-	s := &search{g: w.g, kind: w.kind, limits: Limits{Work: w.work}, labels: known, active: map[string]bool{}, scores: map[string]score{}, dry: 1}
+	s := &search{g: w.g, kind: w.kind, limits: Limits{Work: w.work}, labels: known, active: map[string]bool{}, scores: map[string]score{}, excluded: map[int]int{}, dry: 1, settled: true}
 	p := &place{static: st.static, root: st.root, scope: newScope(), children: map[string]*place{}}
 	s.slots = p.scope
 	p.objects = true
@@ -508,8 +508,8 @@ func (w *walk) because(s *search, p *place, v *vertex, t *typeNode, it *item) []
 			for _, k := range in.keys {
 				keys = append(keys, strconv.Quote(k.text))
 				if err == nil {
-					needs, _ := s.readKey(c.vertices, typeSet{t.id}, k, g)
-					readable = readable || needs != nil || len(k.items) == 0
+					_, _, ok := s.readKey(c.vertices, typeSet{t.id}, k, g)
+					readable = readable || ok
 				}
 			}
 			if readable && len(src.requires) > 0 {

@@ -73,6 +73,8 @@ type vertex struct {
 	key    *keyNode // of a move
 	source *sourceNode
 	needs  []*need
+	// through are the subgraphs passed below the place to gather a key in parts.
+	through []int
 
 	deps []*vertex
 	self int
@@ -118,6 +120,12 @@ type search struct {
 	scores   map[string]score
 	dry      int
 	slots    *scope
+	// conditions counts the keys and requirements that are being resolved.
+	conditions int
+	// excluded counts, by subgraph, the keys that are being gathered to enter it.
+	excluded map[int]int
+	// settled refuses to rest a key or a requirement on a field under a progressive override.
+	settled bool
 }
 
 // failure says that a field cannot be reached.
@@ -364,6 +372,9 @@ func (v view) below(class typeSet, name string) view {
 func (s *search) resolves(src *sourceNode) bool {
 	if !src.resolves || src.label == "" {
 		return src.resolves
+	}
+	if s.settled && s.conditions > 0 {
+		return false
 	}
 	active, known := s.labels[src.label]
 	if !known {
