@@ -27,9 +27,19 @@ var customers string
 //go:embed retention.yaml
 var retention []byte
 
-// Subgraph is the name of a subgraph and its schema as composition and code generation read it.
+//go:embed supergraph.graphql
+var supergraph string
+
+//go:generate go run ./internal/generate
+
+// Supergraph gives schema/supergraph.graphql: what the subgraphs compose to.
+func Supergraph() string { return supergraph }
+
+// Subgraph is the name of a subgraph, where lethe-dev serves it by default, and its schema as composition and code
+// generation read it.
 type Subgraph struct {
 	Name string
+	URL  string
 	SDL  string
 }
 
@@ -37,10 +47,10 @@ type Subgraph struct {
 // directives and types come first.
 func Subgraphs() []Subgraph {
 	return []Subgraph{
-		{"catalogue", directives + "\n" + common + "\n" + catalogue},
-		{"inventory", directives + "\n" + common + "\n" + inventory},
-		{"orders", directives + "\n" + common + "\n" + orders},
-		{"customers", directives + "\n" + common + "\n" + customers},
+		{"catalogue", "http://127.0.0.1:4001/graphql", directives + "\n" + common + "\n" + catalogue},
+		{"inventory", "http://127.0.0.1:4002/graphql", directives + "\n" + common + "\n" + inventory},
+		{"orders", "http://127.0.0.1:4003/graphql", directives + "\n" + common + "\n" + orders},
+		{"customers", "http://127.0.0.1:4004/graphql", directives + "\n" + common + "\n" + customers},
 	}
 }
 

@@ -40,14 +40,14 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 }
 
-type options struct {
+type commandLine struct {
 	base      int
 	data      string
 	ephemeral bool
 }
 
-func readOptions(args []string, stdout io.Writer) (options, error) {
-	var o options
+func readOptions(args []string, stdout io.Writer) (commandLine, error) {
+	var o commandLine
 	fs := flag.NewFlagSet("lethe-dev", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.IntVar(&o.base, "port-base", 4000, "the `first` of the ten ports that lethe-dev listens on")

@@ -20,7 +20,7 @@ import (
 const stopWithin = 1900 * time.Millisecond
 
 // run starts everything, says so, and stops everything when ctx is done.
-func run(ctx context.Context, o options, lookup func(string) (string, bool), stdout, stderr io.Writer) (err error) {
+func run(ctx context.Context, o commandLine, lookup func(string) (string, bool), stdout, stderr io.Writer) (err error) {
 	began := time.Now()
 	p := ports{o.base}
 	if err := p.free(); err != nil {

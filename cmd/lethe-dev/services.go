@@ -11,6 +11,8 @@ import (
 
 	"github.com/lethe/lethe/chassis"
 	"github.com/lethe/lethe/cmd/internal/process"
+	"github.com/lethe/lethe/router/compose"
+	"github.com/lethe/lethe/schema"
 )
 
 // opener is a process whose configuration was read.
@@ -75,7 +77,11 @@ func startServices(ctx context.Context, log *slog.Logger, out *steps, p ports, e
 
 	began = time.Now()
 	e = env()
-	router, err := process.ReadRouter(e, process.RouterOptions{SubgraphURL: func(i int) string { return p.url(portCatalogue+i) + "/graphql" }})
+	sdl, err := composeSupergraph(p)
+	if err != nil {
+		return err
+	}
+	router, err := process.ReadRouter(e, process.RouterOptions{Supergraph: sdl, TokenPath: "/dev/token"})
 	if err != nil {
 		return err
 	}
@@ -117,4 +123,17 @@ func open(ctx context.Context, log *slog.Logger, all *group, env *chassis.Env, o
 	}
 	all.serve(opened, ln)
 	return nil
+}
+
+// composeSupergraph composes the subgraphs with the addresses at which lethe-dev serves them.
+func composeSupergraph(p ports) (string, error) {
+	var subgraphs []compose.Subgraph
+	for i, s := range schema.Subgraphs() {
+		subgraphs = append(subgraphs, compose.Subgraph{Name: s.Name, URL: p.url(portCatalogue+i) + "/graphql", SDL: s.SDL})
+	}
+	result, errs := compose.Compose(subgraphs)
+	if len(errs) > 0 {
+		return "", errors.New("compose the subgraphs: " + compose.FormatText(errs))
+	}
+	return result.SDL, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lethe/lethe/chassis"
 	"github.com/lethe/lethe/chassis/identity"
 	"github.com/lethe/lethe/cmd/internal/process"
+	proof "github.com/lethe/lethe/privacy/certificate"
 )
 
 // keys prints fresh keys.
@@ -91,4 +92,41 @@ func devToken(ctx context.Context, base int, role, subject string) (string, erro
 		return "", fmt.Errorf("lethe-dev refuses the token: %s", body)
 	}
 	return body, nil
+}
+
+const maxCertificate = 4 << 20
+
+// certificate checks an erasure certificate offline.
+func certificate(_ context.Context, sys System, args []string) error {
+	verb, rest := firstWord(args)
+	if verb != "verify" {
+		return usage("the certificate command is: lethe certificate verify FILE")
+	}
+	fs := flags(sys, "certificate")
+	file, rest := firstWord(rest)
+	if err := parse(fs, rest, 0, ""); err != nil {
+		return err
+	}
+	if file == "" {
+		return usage("no file is named: lethe certificate verify FILE")
+	}
+	text, err := readFile(file, maxCertificate)
+	if err != nil {
+		return err
+	}
+	summary, err := checkCertificate(text)
+	if err != nil {
+		return fmt.Errorf("%s does not hold: %w", file, err)
+	}
+	_, err = fmt.Fprintf(sys.Stdout, "%s holds\n%s", file, summary)
+	return err
+}
+
+// checkCertificate verifies a certificate and gives its text for people.
+func checkCertificate(text []byte) (string, error) {
+	v, err := proof.Verify(text)
+	if err != nil {
+		return "", err
+	}
+	return v.Text(), nil
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/lethe/lethe/chassis"
 	"github.com/lethe/lethe/cmd/internal/process"
+	routerserver "github.com/lethe/lethe/router/server"
+	"github.com/lethe/lethe/schema"
 )
 
 const defaultListen = ":8080"
@@ -96,6 +98,9 @@ func serve(ctx context.Context, sys System, env *chassis.Env, s server, p opener
 		err = errors.Join(err, opened.Close(stop))
 	}()
 	log.Info("serving", "service", opened.Service.Name, "addr", ln.Addr().String())
+	if opened.Whole {
+		return chassis.ServeHandler(ctx, log, ln, opened.Service.Handler, opened.Service.Run...)
+	}
 	return chassis.Serve(ctx, log, ln, opened.Service)
 }
 
@@ -150,4 +155,41 @@ func seed(ctx context.Context, sys System, args []string) error {
 	}
 	log.Info("seeded", "products", seeded.Products, "customers", seeded.Customers, "seconds", time.Since(began).Seconds())
 	return nil
+}
+
+const maxConfig = 1 << 20
+
+// router runs the router, for Lethe's own supergraph or any other.
+func router(ctx context.Context, sys System, args []string) error {
+	fs := flags(sys, "router")
+	var s server
+	s.register(fs, "")
+	file := fs.String("supergraph", "", "`file` with the supergraph; Lethe's own when left out")
+	configFile := fs.String("config", "", "`file` with the configuration, in YAML")
+	if err := parse(fs, args, 0, ""); err != nil {
+		return err
+	}
+	o := process.RouterOptions{Supergraph: schema.Supergraph()}
+	if *file != "" {
+		sdl, err := readFile(*file, maxSchema)
+		if err != nil {
+			return err
+		}
+		o.Supergraph = string(sdl)
+	}
+	if *configFile != "" {
+		text, err := readFile(*configFile, maxConfig)
+		if err != nil {
+			return err
+		}
+		if o.Config, err = routerserver.ReadConfig(text); err != nil {
+			return usage("%s: %s", *configFile, oneLine(err))
+		}
+	}
+	env := chassis.NewEnv(sys.Lookup)
+	p, err := process.ReadRouter(env, o)
+	if err != nil {
+		return usage("%s", oneLine(err))
+	}
+	return serve(ctx, sys, env, s, p)
 }

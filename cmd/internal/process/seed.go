@@ -11,12 +11,14 @@ import (
 	"github.com/lethe/lethe/subgraphs/customers"
 	"github.com/lethe/lethe/subgraphs/inventory"
 	"github.com/lethe/lethe/subgraphs/orders"
+	"github.com/lethe/lethe/workflows/payment"
 )
 
 // Seed is the configuration of the job that fills empty databases for a demonstration.
 type Seed struct {
 	stores    Stores
 	databases map[string]string
+	payments  payment.Options
 }
 
 // ReadSeed reads the configuration of the seed.
@@ -26,6 +28,7 @@ func ReadSeed(env *chassis.Env) *Seed {
 		s.stores = readStores(env, name)
 		s.databases[name] = s.stores.Database
 	}
+	s.payments = readPayments(env)
 	return s
 }
 
@@ -70,7 +73,7 @@ func (s *Seed) Run(ctx context.Context, log *slog.Logger) (_ Seeded, err error) 
 		buyers[i] = orders.SeedCustomer{ID: p.ID, Name: p.Name, Line1: p.Line1, City: p.City, PostalCode: p.PostalCode, CountryCode: p.CountryCode, Phone: p.Phone}
 	}
 	err = orders.Seed(ctx, orders.SeedOptions{
-		DB: c.mongo.Database(s.databases["orders"]), Temporal: c.temporal, Customers: buyers, Products: sold,
+		DB: c.mongo.Database(s.databases["orders"]), Temporal: c.temporal, Customers: buyers, Products: sold, Payments: s.payments,
 	})
 	if err != nil {
 		return Seeded{}, fmt.Errorf("seed the orders: %w", err)

@@ -53,10 +53,7 @@ func ReadSubgraph(env *chassis.Env, name, buildID string) (*Subgraph, error) {
 	case "catalogue":
 		s.publicURL = env.URL("PUBLIC_URL", "the address at which browsers find the catalogue's images", "http", "https")
 	case "orders":
-		s.payments = payment.Options{
-			BaseURL: env.URL("STRIPE_API_URL", "the address of Stripe or of the sandbox", "http", "https"),
-			APIKey:  env.Required("STRIPE_API_KEY", "the key for Stripe"),
-		}
+		s.payments = readPayments(env)
 		s.shipping = shipping.Options{
 			BaseURL: env.URL("COURIER_URL", "the address of the courier or of the sandbox", "http", "https"),
 			Key:     env.Key("COURIER_KEY", 32, "the key that signs what goes to the courier and comes from it"),
@@ -106,5 +103,12 @@ func (s *Subgraph) build(ctx context.Context, c *connections, log *slog.Logger) 
 			DB: c.db, Redis: c.redis, Temporal: c.temporal, Gate: s.gate, Log: log,
 			Supergraph: schema.Supergraph, Retention: schema.Retention(), Keys: s.keys, Policy: s.policy, BuildID: s.buildID,
 		})
+	}
+}
+
+func readPayments(env *chassis.Env) payment.Options {
+	return payment.Options{
+		BaseURL: env.URL("STRIPE_API_URL", "the address of Stripe or of the sandbox", "http", "https"),
+		APIKey:  env.Required("STRIPE_API_KEY", "the key for Stripe"),
 	}
 }

@@ -1,0 +1,121 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/lethe/lethe/chassis"
+	"github.com/lethe/lethe/chassis/identity"
+	"github.com/lethe/lethe/router/playground"
+	"github.com/lethe/lethe/router/server"
+	"github.com/lethe/lethe/router/supergraph"
+)
+
+// Handler is what a process serves.
+type Handler = http.Handler
+
+// RouterOptions say what the router serves.
+type RouterOptions struct {
+	// Supergraph is the SDL.
+	Supergraph string
+	Config     server.Config
+	// TokenPath is where lethe-dev gives tokens for exploring; empty elsewhere.
+	TokenPath string
+}
+
+// Router is the configuration of the router's process.
+type Router struct {
+	options server.Options
+	// Wrap, where set, puts other paths before the router's own.
+	Wrap func(Handler) Handler
+}
+
+// ReadRouter reads the configuration of the router. Without keys and an issuer it is a router for any supergraph, for
+// which all requests are anonymous.
+func ReadRouter(env *chassis.Env, o RouterOptions) (*Router, error) {
+	sg, err := supergraph.Parse(o.Supergraph)
+	if err != nil {
+		return nil, fmt.Errorf("read the supergraph: %w", err)
+	}
+	urls, keys := map[string]string{}, map[string][]byte{}
+	for _, g := range sg.Subgraphs() {
+		if u := env.String(SubgraphURLVariable(g.Name), ""); u != "" {
+			urls[g.Name] = env.URL(SubgraphURLVariable(g.Name), "the address of subgraph "+g.Name, "http", "https")
+		}
+		if env.String(SubgraphKeyVariable(g.Name), "") != "" {
+			keys[g.Name] = env.Key(SubgraphKeyVariable(g.Name), 32, "the key that the router shares with subgraph "+g.Name)
+		}
+	}
+	r := &Router{options: server.Options{Supergraph: o.Supergraph, URLs: urls, Config: o.Config}}
+	tabs, err := playground.ShopTabs()
+	if err != nil {
+		return nil, err
+	}
+	r.options.Playground = playground.Handler(playground.Options{Title: "Lethe", Tabs: tabs, TokenPath: o.TokenPath})
+	if env.Err() != nil {
+		return r, nil
+	}
+	if len(keys) > 0 {
+		signer, err := identity.NewSigner(keys)
+		if err != nil {
+			return nil, err
+		}
+		r.options.Outgoing = signer.Outgoing
+	}
+	if issuer := env.String("JWT_ISSUER", ""); issuer != "" {
+		var found identity.Keys
+		if inline := env.String("JWT_JWKS", ""); inline != "" {
+			static, err := identity.ParseKeys([]byte(inline))
+			if err != nil {
+				return nil, fmt.Errorf("JWT_JWKS: %w", err)
+			}
+			found = static
+		} else {
+			found = &identity.RemoteKeys{
+				URL:    env.URL("JWT_JWKS_URL", "where the token issuer publishes its keys, or set JWT_JWKS", "http", "https"),
+				Client: &http.Client{Timeout: 5 * time.Second},
+			}
+		}
+		r.options.Authenticator = tokens{identity.NewVerifier(issuer, found)}
+	}
+	return r, nil
+}
+
+// Open builds the router.
+func (r *Router) Open(_ context.Context, log *slog.Logger) (*Opened, error) {
+	r.options.Log = log.With("service", "router")
+	s, err := server.New(r.options)
+	if err != nil {
+		return nil, fmt.Errorf("build the router: %w", err)
+	}
+	var h http.Handler = s
+	if r.Wrap != nil {
+		h = r.Wrap(h)
+	}
+	return &Opened{
+		Service: &chassis.Service{Name: "router", Handler: h}, Whole: true,
+		close: func(context.Context) error { return nil },
+	}, nil
+}
+
+// tokens are the identities of requests, by their bearer tokens.
+type tokens struct{ verifier *identity.Verifier }
+
+// Authenticate implements server.Authenticator. A request without a token is anonymous; one with a token that does not
+// hold is refused.
+func (t tokens) Authenticate(ctx context.Context, header http.Header, requestID string) (context.Context, error) {
+	p := identity.Principal{Role: identity.Anonymous, RequestID: requestID}
+	if token := identity.Bearer(header); token != "" {
+		verified, err := t.verifier.Verify(ctx, token)
+		if err != nil {
+			return ctx, err
+		}
+		p.Subject, p.Role = verified.Subject, verified.Role
+	} else if header.Get("Authorization") != "" {
+		return ctx, identity.ErrUnauthenticated
+	}
+	return identity.NewContext(ctx, p), nil
+}
