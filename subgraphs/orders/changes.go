@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/lethe/lethe/chassis/identity"
+	"github.com/lethe/lethe/privacy"
 	"github.com/lethe/lethe/subgraphs/orders/graph"
 	"github.com/lethe/lethe/workflows"
 )
@@ -100,12 +101,14 @@ func (d *desk) advance(ctx context.Context, p identity.Principal, in graph.Advan
 		event.Status = string(*to)
 	}
 	var refused refusals
-	if event.ShipmentID != "" && !slices.ContainsFunc(o.Shipments, func(s Shipment) bool { return s.ID == event.ShipmentID }) {
+	if event.ShipmentID != "" && len(o.Shipments) > 0 && !slices.ContainsFunc(o.Shipments, func(s Shipment) bool { return s.ID == event.ShipmentID }) {
 		refused.add(graph.UserErrorCodeNotFound, "The order has no such shipment: take its id from `shipments`.", "shipmentId")
 		return o, refused, nil
 	}
-	if len(o.Shipments) == 0 {
-		refused.add(graph.UserErrorCodeWrongState, "The order has no parcels: only a confirmed one has.", "orderId")
+	// Of an order that was only just confirmed the workflow waits for the parcels.
+	switch o.Status {
+	case workflows.StatusPending, workflows.StatusReserved:
+		refused.add(graph.UserErrorCodeWrongState, "The order has no parcels yet: try again once it is confirmed.", "orderId")
 		return o, refused, nil
 	}
 	handle, err := d.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
@@ -144,6 +147,11 @@ func (d *desk) requestReturn(ctx context.Context, p identity.Principal, in graph
 	if err != nil {
 		return nil, nil, fmt.Errorf("compare a return: %w", err)
 	}
+	if o.CustomerID == "" && text(in.Reason.Value()) != "" {
+		var refused refusals
+		refused.add(graph.UserErrorCodeSubjectErased, "The data of this order's customer was erased: leave the reason out.", "reason")
+		return o, refused, nil
+	}
 	id, hash := d.hasher.id("ret", o.ID, in.IdempotencyKey), d.hasher.fingerprint(string(raw))
 	for {
 		if i := slices.IndexFunc(o.Returns, func(r Return) bool { return r.ID == id }); i >= 0 {
@@ -165,12 +173,26 @@ func (d *desk) requestReturn(ctx context.Context, p identity.Principal, in graph
 		made.InputHash = hash
 		update := append(set(), bson.E{Key: "$push", Value: bson.D{{Key: "returns", Value: made}}})
 		// The return was reckoned on the others there were: if there is another by now, it is reckoned again.
-		_, err := d.store.update(ctx, o.ID, bson.D{{Key: "status", Value: workflows.StatusDelivered}, {Key: "returns", Value: bson.D{{Key: "$size", Value: len(o.Returns)}}}}, update)
+		written, err := d.store.update(ctx, o.ID, bson.D{{Key: "status", Value: workflows.StatusDelivered}, {Key: "returns", Value: bson.D{{Key: "$size", Value: len(o.Returns)}}}}, update)
 		if err != nil {
 			return nil, nil, err
 		}
+		if written && o.CustomerID != "" {
+			// An erasure that came between leaves the return, but nothing that the customer wrote with it.
+			err := d.subjects.barrier.After(ctx, o.CustomerID, func(ctx context.Context) error {
+				_, err := d.store.update(ctx, o.ID, bson.D{{Key: "returns.id", Value: id}},
+					bson.D{{Key: "$unset", Value: bson.D{{Key: "returns.$.reason", Value: ""}, {Key: "returns.$.inputHash", Value: ""}}}})
+				return err
+			})
+			if err != nil && !errors.Is(err, privacy.ErrErased) {
+				return nil, nil, err
+			}
+		}
 		if o, err = d.store.get(ctx, o.ID); err != nil {
 			return nil, nil, err
+		}
+		if i := slices.IndexFunc(o.Returns, func(r Return) bool { return r.ID == id }); i >= 0 && o.Returns[i].InputHash == "" {
+			o.Returns[i].InputHash = hash
 		}
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/lethe/lethe/chassis/graphqlserver"
 	"github.com/lethe/lethe/chassis/identity"
 	"github.com/lethe/lethe/chassis/mongodb"
+	"github.com/lethe/lethe/privacy"
+	"github.com/lethe/lethe/schema"
 	"github.com/lethe/lethe/subgraphs/orders/graph"
 	"github.com/lethe/lethe/workflows"
 	"github.com/lethe/lethe/workflows/payment"
@@ -35,7 +37,7 @@ type Options struct {
 	Log      *slog.Logger
 	Payments payment.Options
 	Shipping shipping.Options
-	Keys     Keys
+	Keys     privacy.Keys
 	// BuildID makes the workers versioned ones; empty for none.
 	BuildID string
 }
@@ -57,7 +59,15 @@ func New(ctx context.Context, o Options) (*chassis.Service, error) {
 		return nil, err
 	}
 	s := newStore(o.DB, o.Redis, o.Log)
-	desk := &desk{store: s, temporal: o.Temporal, hasher: newHasher(o.Keys), subjects: openToAll{}, log: o.Log}
+	if len(o.Keys.Idempotency) < 32 || len(o.Keys.Tombstone) < 32 {
+		return nil, errors.New("orders needs keys of at least 32 bytes")
+	}
+	rules, err := privacy.ReadRules(schema.Retention())
+	if err != nil {
+		return nil, err
+	}
+	barrier := privacy.NewBarrier(o.DB, o.Keys)
+	desk := &desk{store: s, temporal: o.Temporal, hasher: hasher{o.Keys.Idempotency}, subjects: subjects{barrier}, log: o.Log}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graphqlserver.New(graph.NewExecutableSchema(graph.Config{Resolvers: &resolver{store: s, desk: desk}}), o.Gate, o.Log))
 	activities := &activities{store: s, payments: payments, courier: courier}
@@ -66,6 +76,7 @@ func New(ctx context.Context, o Options) (*chassis.Service, error) {
 		Handler: mux,
 		Run: []func(context.Context) error{
 			durable.Worker(o.Temporal, workflows.QueueOrders, o.BuildID, activities.register),
+			durable.Worker(o.Temporal, workflows.PrivacyQueue("orders"), o.BuildID, participant(o.DB, desk, o.Keys, rules, barrier).Register),
 			(&follower{store: s, courier: courier, temporal: o.Temporal, log: o.Log}).run,
 			(&sweeper{store: s, desk: desk, log: o.Log}).run,
 		},

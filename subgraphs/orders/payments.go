@@ -120,7 +120,9 @@ func (a *activities) refused(ctx context.Context, o *Order, err error) error {
 }
 
 func declined(code string) error {
-	return temporal.NewNonRetryableApplicationError("the payment was declined", workflows.ErrTypePaymentDeclined, nil, workflows.Decline{Code: code})
+	return temporal.NewApplicationErrorWithOptions("the payment was declined", workflows.ErrTypePaymentDeclined, temporal.ApplicationErrorOptions{
+		NonRetryable: true, Category: temporal.ApplicationErrorCategoryBenign, Details: []any{workflows.Decline{Code: code}},
+	})
 }
 
 // void lets the money go that is set aside, if any is, and keeps any from being set aside later.

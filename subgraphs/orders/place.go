@@ -54,13 +54,18 @@ func (d *desk) place(ctx context.Context, p identity.Principal, in graph.PlaceOr
 	if err != nil {
 		return nil, nil, err
 	}
-	o := draft
+	o, isNew := draft, true
 	if err := d.store.insert(ctx, draft); errors.Is(err, errExists) {
+		isNew = false
 		if o, err = d.store.get(ctx, draft.ID); err != nil {
 			return nil, nil, err
 		}
 	} else if err != nil {
 		return nil, nil, err
+	}
+	if o.CustomerID == "" {
+		refused.add(graph.UserErrorCodeSubjectErased, "The data of this customer was erased: nothing can be ordered for it any more.", "customerId")
+		return nil, refused, nil
 	}
 	if o.InputHash != draft.InputHash {
 		refused.add(graph.UserErrorCodeIdempotencyKeyReused, "This idempotency key was used for another order: use a new one.", "idempotencyKey")
@@ -72,8 +77,8 @@ func (d *desk) place(ctx context.Context, p identity.Principal, in graph.PlaceOr
 	if barred, err := d.subjects.barred(ctx, customerID); err != nil {
 		return nil, nil, err
 	} else if barred != nil {
-		if o.Status == workflows.StatusPending {
-			if err := d.store.takeBack(ctx, o.ID); err != nil {
+		if isNew {
+			if err := d.store.takeBack(context.WithoutCancel(ctx), o.ID); err != nil {
 				return nil, nil, err
 			}
 		}

@@ -14,8 +14,8 @@ import (
 	"github.com/lethe/lethe/workflows/saga"
 )
 
-// Register adds the workflows to a worker of [workflows.QueueWorkflows].
-func Register(r worker.Registry) {
+// Register adds the workflows to a worker of [workflows.QueueWorkflows], or to a replayer.
+func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Fulfil, workflow.RegisterOptions{Name: workflows.WorkflowFulfil, VersioningBehavior: workflow.VersioningBehaviorPinned})
 	r.RegisterWorkflowWithOptions(Return, workflow.RegisterOptions{Name: workflows.WorkflowReturn, VersioningBehavior: workflow.VersioningBehaviorPinned})
 }
