@@ -77,8 +77,7 @@ func (p *Participant) DrainActivity(ctx context.Context, in workflows.DrainReque
 
 // Remember keeps the subject's own values for the verification.
 func (p *Participant) Remember(ctx context.Context, ref workflows.SubjectRef) error {
-	_, err := p.remember(ctx, ref)
-	return err
+	return p.remember(ctx, ref)
 }
 
 // Seal writes the tombstones: of the id, and of each e-mail address and phone number. It cannot be undone.
@@ -115,15 +114,22 @@ func contactKind(text string) string {
 
 // Erase erases, and gives a receipt whose counts agree with what was located.
 func (p *Participant) Erase(ctx context.Context, in workflows.EraseStep) (workflows.Receipt, error) {
-	return p.erase(ctx, in, func(v any) { activity.RecordHeartbeat(ctx, v) })
+	return p.erase(ctx, in)
 }
 
 // Verify reads every document of the service and searches it for the subject's own values.
 func (p *Participant) Verify(ctx context.Context, ref workflows.SubjectRef) (workflows.Findings, error) {
-	return p.verify(ctx, ref, func(v any) { activity.RecordHeartbeat(ctx, v) })
+	return p.verify(ctx, ref)
 }
 
 // Forget destroys what Remember kept.
 func (p *Participant) Forget(ctx context.Context, ref workflows.SubjectRef) error {
 	return p.forget(ctx, ref)
+}
+
+// beat tells Temporal that an activity is alive; outside an activity it does nothing.
+func beat(ctx context.Context) {
+	if activity.IsActivity(ctx) {
+		activity.RecordHeartbeat(ctx)
+	}
 }

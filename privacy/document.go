@@ -19,7 +19,10 @@ func each(ctx context.Context, c *mongo.Collection, filter bson.D, do func(bson.
 		return fmt.Errorf("read %s: %w", c.Name(), err)
 	}
 	defer func() { err = errors.Join(err, cursor.Close(context.WithoutCancel(ctx))) }()
-	for cursor.Next(ctx) {
+	for n := 0; cursor.Next(ctx); n++ {
+		if n%200 == 0 {
+			beat(ctx)
+		}
 		if err := do(cursor.Current); err != nil {
 			return err
 		}

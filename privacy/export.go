@@ -60,12 +60,17 @@ func FetchExport(ctx context.Context, r *redis.Client, keys Keys, ref workflows.
 	return open(keys.Dossier[:32], sealed, key)
 }
 
-// exported writes one document by the names that the schema has for its fields.
+// exported writes one document as plain JSON: all of what belongs to the subject is the subject's to read, personal by
+// itself or not.
 func exported(s Store, doc bson.Raw) (json.RawMessage, error) {
-	out := map[string][]json.RawMessage{}
-	for _, f := range s.Fields {
-		for _, v := range values(doc, f.BSON) {
-			out[f.Path] = append(out[f.Path], plain(v))
+	out := map[string]any{}
+	elements, err := doc.Elements()
+	if err != nil {
+		return nil, fmt.Errorf("read a document of %s: %w", s.Collection.Name(), err)
+	}
+	for _, e := range elements {
+		if e.Key() != erasedMark && e.Key() != "schemaVersion" {
+			out[e.Key()] = plain(e.Value())
 		}
 	}
 	text, err := json.Marshal(out)
@@ -75,28 +80,37 @@ func exported(s Store, doc bson.Raw) (json.RawMessage, error) {
 	return text, nil
 }
 
-// plain writes a stored value as plain JSON.
-func plain(v bson.RawValue) json.RawMessage {
-	var out any
+// plain gives a stored value as JSON has it.
+func plain(v bson.RawValue) any {
 	switch v.Type {
 	case bson.TypeString:
-		out = v.StringValue()
+		return v.StringValue()
 	case bson.TypeBoolean:
-		out = v.Boolean()
+		return v.Boolean()
 	case bson.TypeInt32:
-		out = v.Int32()
+		return v.Int32()
 	case bson.TypeInt64:
-		out = v.Int64()
+		return v.Int64()
 	case bson.TypeDouble:
-		out = v.Double()
+		return v.Double()
 	case bson.TypeDateTime:
-		out = v.Time().UTC().Format(time.RFC3339)
-	default:
-		out = v.String()
+		return v.Time().UTC().Format(time.RFC3339Nano)
+	case bson.TypeNull, bson.TypeUndefined:
+		return nil
+	case bson.TypeArray:
+		list := []any{}
+		elements, _ := bson.Raw(v.Value).Elements() // what the server stored is well formed
+		for _, e := range elements {
+			list = append(list, plain(e.Value()))
+		}
+		return list
+	case bson.TypeEmbeddedDocument:
+		document := map[string]any{}
+		elements, _ := bson.Raw(v.Value).Elements()
+		for _, e := range elements {
+			document[e.Key()] = plain(e.Value())
+		}
+		return document
 	}
-	b, err := json.Marshal(out)
-	if err != nil {
-		return json.RawMessage("null")
-	}
-	return b
+	return v.String()
 }

@@ -66,9 +66,12 @@ type Participant struct {
 	OnRestrict func(ctx context.Context, customerID string, restricted bool) error
 	// OnErased is called after a subject was erased, for what is no collection: a search index, a cache.
 	OnErased func(ctx context.Context, customerID string) error
-	Rules    Rules
-	Keys     Keys
-	Barrier  *Barrier
+	// Workflows gives the ids of the workflows that ran for a subject, so that the histories of those that have ended are
+	// deleted; nil where there are none.
+	Workflows func(ctx context.Context, customerID string) ([]string, error)
+	Rules     Rules
+	Keys      Keys
+	Barrier   *Barrier
 	// Redis takes exports, encrypted, for as long as it takes to fetch them.
 	Redis *redis.Client
 }
@@ -102,16 +105,21 @@ func NewManifest(service string, entries []workflows.ManifestEntry) workflows.Ma
 func (p *Participant) locate(ctx context.Context, customerID string) (workflows.Located, error) {
 	out := workflows.Located{Service: p.Service}
 	for _, s := range p.Stores {
-		held := make([]workflows.PathHeld, len(s.Fields))
+		held, ended := make([]workflows.PathHeld, len(s.Fields)), make([]workflows.PathHeld, len(s.Fields)) // a term that has ended keeps nothing
 		for i, f := range s.Fields {
 			held[i] = workflows.PathHeld{Path: f.Path, Action: f.Action, Rule: f.Rule}
+			ended[i] = workflows.PathHeld{Path: f.Path, Action: Unset}
 		}
 		err := each(ctx, s.Collection, s.Subject(customerID), func(doc bson.Raw) error {
 			for i, f := range s.Fields {
 				n := len(values(doc, f.BSON))
-				held[i].Count += n
-				if n > 0 && f.Action == Retain {
-					held[i].Until = later(held[i].Until, p.Rules.Until(f.Rule, anchor(doc, f.Anchor)))
+				if retains, until := p.retains(f, doc); f.Action == Retain && !retains {
+					ended[i].Count += n
+				} else {
+					held[i].Count += n
+					if n > 0 {
+						held[i].Until = later(held[i].Until, until)
+					}
 				}
 			}
 			return nil
@@ -119,8 +127,11 @@ func (p *Participant) locate(ctx context.Context, customerID string) (workflows.
 		if err != nil {
 			return out, err
 		}
-		for _, h := range held {
+		for i, h := range held {
 			out.Paths = addHeld(out.Paths, h)
+			if ended[i].Count > 0 {
+				out.Paths = addHeld(out.Paths, ended[i])
+			}
 		}
 	}
 	if p.Blockers != nil {
@@ -133,10 +144,10 @@ func (p *Participant) locate(ctx context.Context, customerID string) (workflows.
 	return out, nil
 }
 
-// addHeld adds a count to those of the same path.
+// addHeld adds a count to those of the same path and action.
 func addHeld(all []workflows.PathHeld, h workflows.PathHeld) []workflows.PathHeld {
 	for i := range all {
-		if all[i].Path == h.Path {
+		if all[i].Path == h.Path && all[i].Action == h.Action {
 			all[i].Count += h.Count
 			all[i].Until = later(all[i].Until, h.Until)
 			return all

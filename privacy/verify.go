@@ -1,234 +1,236 @@
 package privacy
 
 import (
-	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
-	"encoding/json"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/lethe/lethe/workflows"
 )
 
-// A verification reads every document of every collection of the service's database, byte for byte, and searches it for
-// the values that the subject alone had. It shares nothing with the eraser: neither the filter nor the list of fields nor
-// the list of collections. The values are resolved once before the seal and kept in a dossier, encrypted under a key of
-// the erasure's own that is itself wrapped, until they are forgotten.
+// A verification reads every document of every collection of the service's database, and every key of its Redis, and
+// searches them for the values that were the subject's own. It uses neither the eraser's filters nor its list of
+// collections: what nobody declared is read as well.
+//
+// What another customer has too is that customer's, where the document leads to it: neighbours share an address.
 
-// minToken is the shortest value that says something: shorter ones are shared by many.
-const minToken = 5
-
-type dossierDoc struct {
-	ID     string `bson:"_id"`
-	Key    []byte `bson:"key"`    // wrapped under Keys.Dossier
-	Tokens []byte `bson:"tokens"` // encrypted under the key
-}
-
-func (p *Participant) dossiers() *mongo.Collection { return p.DB.Collection("dossiers") }
-
-// remember resolves the subject's own values and keeps them.
-func (p *Participant) remember(ctx context.Context, ref workflows.SubjectRef) (tokens []string, err error) {
-	if kept, err := p.recall(ctx, ref); err != nil || kept != nil {
-		return kept, err
-	}
-	seen := map[string]bool{ref.CustomerID: true}
-	own := map[string]bool{} // the subject's documents
-	for _, s := range p.Stores {
-		err := each(ctx, s.Collection, s.Subject(ref.CustomerID), func(doc bson.Raw) error {
-			own[s.Collection.Name()+"\x00"+string(doc.Lookup("_id").Value)] = true
-			for _, f := range s.Fields {
-				if f.Action == Retain {
-					continue
-				}
-				for _, v := range values(doc, f.BSON) {
-					if text, ok := v.StringValueOK(); ok && len(text) >= minToken {
-						seen[text] = true
-					}
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	// What a GENERALISE keeps of a value, and what others have too, is no trace of this subject.
-	err = p.scan(ctx, func(collection string, doc bson.Raw) {
-		if own[collection+"\x00"+string(doc.Lookup("_id").Value)] {
-			return
-		}
-		for t := range seen {
-			if t != ref.CustomerID && bytes.Contains(doc, []byte(t)) {
-				delete(seen, t)
-			}
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	for t := range seen {
-		tokens = append(tokens, t)
-	}
-	slices.Sort(tokens)
-	return tokens, p.keepDossier(ctx, ref, tokens)
-}
-
-// scan reads every document of the service's database, but for what the contract itself keeps.
-func (p *Participant) scan(ctx context.Context, do func(collection string, doc bson.Raw)) error {
-	names, err := p.DB.ListCollectionNames(ctx, bson.D{})
-	if err != nil {
-		return fmt.Errorf("list the collections of %s: %w", p.DB.Name(), err)
-	}
-	for _, name := range names {
-		err := each(ctx, p.DB.Collection(name), bson.D{}, func(doc bson.Raw) error {
-			do(name, doc)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// verify searches the whole database for the subject's own values.
-func (p *Participant) verify(ctx context.Context, ref workflows.SubjectRef, beat func(any)) (workflows.Findings, error) {
+// verify searches all that the service stores for the subject's own values.
+func (p *Participant) verify(ctx context.Context, ref workflows.SubjectRef) (workflows.Findings, error) {
 	out := workflows.Findings{Service: p.Service}
-	tokens, err := p.recall(ctx, ref)
+	d, err := p.recall(ctx, ref)
 	if err != nil {
 		return out, err
 	}
-	if tokens == nil {
+	if d == nil {
 		return out, errors.New("there is no dossier to verify by")
 	}
-	out.Tokens = len(tokens)
+	out.Tokens = len(d.Tokens)
+	look := newSearch(p, d, ref.CustomerID)
+	names, err := p.DB.ListCollectionNames(ctx, bson.D{})
+	if err != nil {
+		return out, fmt.Errorf("list the collections of %s: %w", p.DB.Name(), err)
+	}
+	slices.Sort(names)
 	counts := map[string]int{}
-	err = p.scan(ctx, func(collection string, doc bson.Raw) {
-		if out.Documents++; out.Documents%1000 == 0 {
-			beat(out.Documents)
-		}
-		lower := bytes.ToLower(doc)
-		for _, t := range tokens {
-			if bytes.Contains(doc, []byte(t)) || bytes.Contains(lower, bytes.ToLower([]byte(t))) {
-				counts[collection]++
-				return
+	for _, name := range names {
+		err := each(ctx, p.DB.Collection(name), bson.D{}, func(doc bson.Raw) error {
+			out.Documents++
+			if look.document(name, doc) {
+				counts[name]++
 			}
+			return nil
+		})
+		if err != nil {
+			return out, err
 		}
-	})
-	for name, n := range counts {
-		out.Found = append(out.Found, workflows.Finding{Store: name, Count: n})
+		if counts[name] > 0 {
+			out.Found = append(out.Found, workflows.Finding{Store: name, Count: counts[name]})
+		}
+	}
+	if p.Redis == nil {
+		return out, nil
+	}
+	read, hits, err := look.redis(ctx, p.Redis)
+	out.Documents += read
+	if hits > 0 {
+		out.Found = append(out.Found, workflows.Finding{Store: "redis", Count: hits})
 	}
 	return out, err
 }
 
-func (p *Participant) keepDossier(ctx context.Context, ref workflows.SubjectRef, tokens []string) error {
-	text, err := json.Marshal(tokens)
-	if err != nil {
-		return fmt.Errorf("write a dossier: %w", err)
-	}
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails: it ends the process instead
-	doc := dossierDoc{ID: ref.ErasureID}
-	if doc.Key, err = seal(p.Keys.Dossier[:32], key, ref.ErasureID); err != nil {
-		return err
-	}
-	if doc.Tokens, err = seal(key, text, ref.ErasureID); err != nil {
-		return err
-	}
-	_, err = p.dossiers().ReplaceOne(ctx, bson.D{{Key: "_id", Value: doc.ID}}, doc, options.Replace().SetUpsert(true))
-	if err != nil {
-		return fmt.Errorf("write a dossier: %w", err)
-	}
-	return nil
+// search is what a verification looks for.
+type search struct {
+	dossier *dossier
+	id      string // of the subject, in lower case
+	tokens  map[string]bool
+	telling []string
+	stores  map[string]*searchedStore
 }
 
-// recall gives the values of a dossier, nil where there is none.
-func (p *Participant) recall(ctx context.Context, ref workflows.SubjectRef) ([]string, error) {
-	var doc dossierDoc
-	err := p.dossiers().FindOne(ctx, bson.D{{Key: "_id", Value: ref.ErasureID}}).Decode(&doc)
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read a dossier: %w", err)
-	}
-	key, err := open(p.Keys.Dossier[:32], doc.Key, ref.ErasureID)
-	if err != nil {
-		return nil, err
-	}
-	text, err := open(key, doc.Tokens, ref.ErasureID)
-	if err != nil {
-		return nil, err
-	}
-	var tokens []string
-	if err := json.Unmarshal(text, &tokens); err != nil {
-		return nil, fmt.Errorf("read a dossier: %w", err)
-	}
-	return tokens, nil
+// searchedStore is what is known of a collection that the service declares.
+type searchedStore struct {
+	link   string // path to the id of the subject that a document belongs to
+	fields map[string][]Field
+	keep   func(Field, bson.Raw) bool
 }
 
-// forget destroys a dossier with its key.
-func (p *Participant) forget(ctx context.Context, ref workflows.SubjectRef) error {
-	if _, err := p.dossiers().DeleteOne(ctx, bson.D{{Key: "_id", Value: ref.ErasureID}}); err != nil {
-		return fmt.Errorf("destroy a dossier: %w", err)
-	}
-	return nil
-}
-
-// seal encrypts with AES-256-GCM, bound to what it is for.
-func seal(key, text []byte, purpose string) ([]byte, error) {
-	aead, err := newAEAD(key)
-	if err != nil {
-		return nil, err
-	}
-	nonce := make([]byte, aead.NonceSize())
-	_, _ = rand.Read(nonce) // never fails: it ends the process instead
-	return aead.Seal(nonce, nonce, text, []byte(purpose)), nil
-}
-
-func open(key, sealed []byte, purpose string) ([]byte, error) {
-	aead, err := newAEAD(key)
-	if err != nil {
-		return nil, err
-	}
-	if len(sealed) < aead.NonceSize() {
-		return nil, errors.New("the sealed text is too short")
-	}
-	text, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], []byte(purpose))
-	if err != nil {
-		return nil, fmt.Errorf("open a sealed text: %w", err)
-	}
-	return text, nil
-}
-
-func newAEAD(key []byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("prepare a cipher: %w", err)
-	}
-	return cipher.NewGCM(block)
-}
-
-// Mentions reports whether a text holds one of the values that the erasure remembers of its subject.
-func (p *Participant) Mentions(ctx context.Context, ref workflows.SubjectRef, text string) (bool, error) {
-	tokens, err := p.recall(ctx, ref)
-	if err != nil {
-		return false, err
-	}
-	lower := strings.ToLower(text)
-	for _, t := range tokens {
-		if strings.Contains(lower, strings.ToLower(t)) {
-			return true, nil
+func newSearch(p *Participant, d *dossier, customerID string) *search {
+	s := &search{dossier: d, id: strings.ToLower(customerID), tokens: map[string]bool{}, stores: map[string]*searchedStore{}}
+	for _, t := range d.Tokens {
+		s.tokens[t] = true
+		if telling(t) || t == s.id {
+			s.telling = append(s.telling, t)
 		}
 	}
-	return false, nil
+	for _, store := range p.Stores {
+		known := &searchedStore{fields: map[string][]Field{}, keep: func(f Field, doc bson.Raw) bool { kept, _ := p.retains(f, doc); return kept }}
+		if store.Whole {
+			known.link = "_id"
+		}
+		for _, f := range store.Fields {
+			known.fields[f.BSON] = append(known.fields[f.BSON], f)
+			if f.Link {
+				known.link = f.BSON
+			}
+		}
+		s.stores[store.Collection.Name()] = known
+	}
+	return s
+}
+
+// document reports whether a document holds anything of the subject.
+func (s *search) document(collection string, doc bson.Raw) bool {
+	store := s.stores[collection]
+	if store != nil && s.another(store, doc) {
+		return s.mentionsID(doc)
+	}
+	own := s.dossier.has(collection, doc.Lookup("_id"))
+	found := false
+	leaves(bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: doc}, "", func(path string, v bson.RawValue) {
+		if found {
+			return
+		}
+		for _, form := range forms(v) {
+			found = found || slices.ContainsFunc(s.telling, func(t string) bool { return strings.Contains(form, t) }) && !store.kept(path, doc, v)
+		}
+		if fields := store.at(path); len(fields) > 0 && !store.kept(path, doc, v) {
+			// Where the service keeps personal data nothing of the subject's own documents may be left at all, and of the
+			// others' no value that was the subject's.
+			text, _ := v.StringValueOK()
+			found = found || own || s.tokens[strings.ToLower(text)]
+		}
+	})
+	return found || s.keys(doc)
+}
+
+// another reports whether a document leads to another customer.
+func (s *search) another(store *searchedStore, doc bson.Raw) bool {
+	for _, v := range values(doc, store.link) {
+		if id, ok := v.StringValueOK(); ok && id != "" && !strings.EqualFold(id, s.id) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *search) mentionsID(doc bson.Raw) bool {
+	found := false
+	leaves(bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: doc}, "", func(_ string, v bson.RawValue) {
+		for _, form := range forms(v) {
+			found = found || strings.Contains(form, s.id)
+		}
+	})
+	return found
+}
+
+// keys reports whether the name of a field tells something: names can be made of values.
+func (s *search) keys(doc bson.Raw) bool {
+	elements, err := doc.Elements()
+	if err != nil {
+		return false
+	}
+	for _, e := range elements {
+		name := strings.ToLower(e.Key())
+		if slices.ContainsFunc(s.telling, func(t string) bool { return strings.Contains(name, t) }) {
+			return true
+		}
+		if v := e.Value(); v.Type == bson.TypeEmbeddedDocument || v.Type == bson.TypeArray {
+			if s.keys(v.Value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// at gives the personal fields of a path; none in a collection that nobody declared.
+func (s *searchedStore) at(path string) []Field {
+	if s == nil {
+		return nil
+	}
+	return s.fields[path]
+}
+
+// kept reports whether the value at a path is one that the erasure leaves: retained, or as coarse as it will be.
+func (s *searchedStore) kept(path string, doc bson.Raw, v bson.RawValue) bool {
+	for _, f := range s.at(path) {
+		if s.keep(f, doc) {
+			return true
+		}
+		if coarse, ok := f.generalised(v); ok && coarse == v.StringValue() {
+			return true
+		}
+	}
+	return false
+}
+
+// leaves calls found with every value of a document that is neither document nor list, and with its path without the
+// places in lists.
+func leaves(v bson.RawValue, path string, found func(string, bson.RawValue)) {
+	if v.Type != bson.TypeEmbeddedDocument && v.Type != bson.TypeArray {
+		if v.Type != bson.TypeNull && v.Type != bson.TypeUndefined {
+			found(path, v)
+		}
+		return
+	}
+	elements, err := bson.Raw(v.Value).Elements()
+	if err != nil {
+		return
+	}
+	for _, e := range elements {
+		at := path
+		if v.Type == bson.TypeEmbeddedDocument {
+			at = join(path, e.Key())
+		}
+		leaves(e.Value(), at, found)
+	}
+}
+
+// forms gives the texts that a stored value could be read as, in lower case.
+func forms(v bson.RawValue) []string {
+	switch v.Type {
+	case bson.TypeString:
+		text := v.StringValue()
+		out := []string{strings.ToLower(text)}
+		if decoded, err := base64.StdEncoding.DecodeString(text); err == nil && len(decoded) > 0 {
+			out = append(out, strings.ToLower(string(decoded)))
+		}
+		return out
+	case bson.TypeBinary:
+		_, data := v.Binary()
+		return []string{strings.ToLower(string(data))}
+	case bson.TypeInt32:
+		return []string{strconv.Itoa(int(v.Int32()))}
+	case bson.TypeInt64:
+		return []string{strconv.FormatInt(v.Int64(), 10)}
+	case bson.TypeSymbol, bson.TypeJavaScript, bson.TypeRegex:
+		return []string{strings.ToLower(v.String())}
+	}
+	return nil
 }
