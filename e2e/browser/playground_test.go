@@ -1,0 +1,53 @@
+package browser
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+func TestPlayground(t *testing.T) {
+	b := openBrowser(t)
+	lethe := running(t)
+	const run = "button.graphiql-execute-button"
+	b.run(
+		chromedp.Navigate(lethe.Router()+"/"),
+		chromedp.WaitVisible(run),
+		shows(".graphiql-query-editor", "query Browse"),
+		chromedp.Click(run),
+		shows(".result-window", `"totalCount"`),
+		shows(".result-window", `"availability"`),
+	)
+	// As a member of support, on another tab.
+	b.run(
+		chromedp.SetValue(".playground-identity select", "support", chromedp.ByQuery),
+		chromedp.Evaluate(`document.querySelector('.playground-identity select').dispatchEvent(new Event('change', { bubbles: true }))`, nil),
+		chromedp.Click(`button[title="Held"]`, chromedp.ByQuery),
+		shows(".graphiql-query-editor", "query Held"),
+		chromedp.Click(run),
+		shows(".result-window", `"Customer.email"`),
+	)
+
+	// The reference, from the schema's own descriptions.
+	b.run(
+		chromedp.Click(`button[aria-label="Show Documentation Explorer"]`, chromedp.ByQuery),
+		shows(".graphiql-plugin", "Query"),
+	)
+
+	// A query that is typed in, with completion from the schema.
+	b.run(
+		chromedp.Click(`button[aria-label="New tab"]`, chromedp.ByQuery),
+		chromedp.Click(".graphiql-query-editor .view-lines", chromedp.ByQuery),
+		chromedp.KeyEvent("a", chromedp.KeyModifiers(2)),
+		chromedp.KeyEvent(kb.Delete),
+		chromedp.KeyEvent("{ wareh"),
+		shows(".graphiql-query-editor .suggest-widget", "warehouses"),
+	)
+
+	for _, worker := range []string{"graphql.worker-", "json.worker-", "editor.worker-"} {
+		if !b.has(worker) {
+			t.Errorf("%s was not loaded", worker)
+		}
+	}
+}
