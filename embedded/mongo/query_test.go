@@ -276,3 +276,45 @@ func TestDistinct(t *testing.T) {
 		}
 	}
 }
+
+func TestCursors(t *testing.T) {
+	t.Parallel()
+	db := database(t)
+	c := db.Collection("c")
+	var docs []any
+	for i := range 1000 {
+		docs = append(docs, bson.D{{Key: "_id", Value: i}, {Key: "pad", Value: strings.Repeat("x", 40_000)}})
+	}
+	for ; len(docs) > 0; docs = docs[200:] {
+		if _, err := c.InsertMany(t.Context(), docs[:200]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// 40 MB come in batches of 16 MiB at most.
+	cur, err := c.Find(t.Context(), bson.D{}, options.Find().SetBatchSize(10_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for ; cur.Next(t.Context()); n++ {
+		if n == 0 {
+			if _, err := c.DeleteMany(t.Context(), bson.D{{Key: "_id", Value: bson.D{{Key: "$lt", Value: 5}}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if cur.Err() != nil || n < 995 {
+		t.Errorf("%d documents, %v", n, cur.Err())
+	}
+	if cur, err = c.Find(t.Context(), bson.D{}, options.Find().SetBatchSize(2)); err != nil {
+		t.Fatal(err)
+	}
+	id := cur.ID()
+	if err := cur.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = db.RunCommand(t.Context(), bson.D{{Key: "getMore", Value: id}, {Key: "collection", Value: "c"}}).Err()
+	if codeOf(t, err) != 43 {
+		t.Errorf("a cursor that was closed: %v", err)
+	}
+}

@@ -246,3 +246,43 @@ func TestDecimalsCompare(t *testing.T) {
 		}
 	}
 }
+
+// TestReplicaSet finds the server as a driver finds a replica set.
+func TestReplicaSet(t *testing.T) {
+	t.Parallel()
+	c := connect(t, "mongodb://"+start(t, "").Addr()+"/?replicaSet=lethe&w=majority&readConcernLevel=majority").Database("db").Collection("c")
+	load(t, c, `{"_id":1}`)
+	if got := all(t, c, bson.D{}); got != `{"_id":1}` {
+		t.Errorf("found %s", got)
+	}
+}
+
+func TestIndexesAreModified(t *testing.T) {
+	t.Parallel()
+	db := database(t)
+	c := db.Collection("c")
+	index(t, c, bson.D{{Key: "at", Value: 1}}, options.Index().SetExpireAfterSeconds(3600))
+	modify := func(change bson.E) error {
+		return db.RunCommand(t.Context(), bson.D{{Key: "collMod", Value: "c"}, {Key: "index", Value: bson.D{{Key: "name", Value: "at_1"}, change}}}).Err()
+	}
+	if err := modify(bson.E{Key: "expireAfterSeconds", Value: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.InsertOne(t.Context(), bson.D{{Key: "at", Value: time.Now().Add(-time.Minute)}}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the expiry", func() bool {
+		n, err := c.CountDocuments(t.Context(), bson.D{})
+		return err == nil && n == 0
+	})
+	find := bson.D{{Key: "find", Value: "c"}, {Key: "filter", Value: bson.D{{Key: "at", Value: 1}}}}
+	if stages, _ := plan(t, db, find); !stages["at_1"] {
+		t.Errorf("plan %v", stages)
+	}
+	if err := modify(bson.E{Key: "hidden", Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	if stages, _ := plan(t, db, find); !stages["COLLSCAN"] {
+		t.Errorf("plan with a hidden index %v", stages)
+	}
+}
