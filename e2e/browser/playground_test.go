@@ -1,7 +1,9 @@
 package browser
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -10,13 +12,11 @@ import (
 func TestPlayground(t *testing.T) {
 	b := openBrowser(t)
 	lethe := running(t)
-	const run = "button.graphiql-execute-button"
 	b.run(
 		chromedp.Navigate(lethe.Router()+"/"),
-		chromedp.WaitVisible(run),
+		chromedp.WaitVisible(executeButton),
 		shows(".graphiql-query-editor", "query Browse"),
-		chromedp.Click(run),
-		shows(".result-window", `"totalCount"`),
+		execute(`"totalCount"`),
 		shows(".result-window", `"availability"`),
 	)
 	// As a member of support, on another tab.
@@ -25,8 +25,7 @@ func TestPlayground(t *testing.T) {
 		chromedp.Evaluate(`document.querySelector('.playground-identity select').dispatchEvent(new Event('change', { bubbles: true }))`, nil),
 		chromedp.Click(`button[title="Held"]`, chromedp.ByQuery),
 		shows(".graphiql-query-editor", "query Held"),
-		chromedp.Click(run),
-		shows(".result-window", `"Customer.email"`),
+		execute(`"Customer.email"`),
 	)
 
 	// The reference, from the schema's own descriptions.
@@ -50,4 +49,24 @@ func TestPlayground(t *testing.T) {
 			t.Errorf("%s was not loaded", worker)
 		}
 	}
+}
+
+const executeButton = "button.graphiql-execute-button"
+
+// execute presses the button until the answer holds a text. GraphiQL takes a moment to see which operation a tab shows;
+// a person who is quicker presses again.
+func execute(want string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		for {
+			if err := chromedp.Click(executeButton).Do(ctx); err != nil {
+				return err
+			}
+			short, cancel := context.WithTimeout(ctx, 3*time.Second)
+			err := shows(".result-window", want).Do(short)
+			cancel()
+			if err == nil || ctx.Err() != nil {
+				return err
+			}
+		}
+	})
 }
