@@ -26,7 +26,7 @@ func startServices(ctx context.Context, log *slog.Logger, out *steps, p ports, e
 	if err != nil {
 		return err
 	}
-	settings["STRIPE_API_URL"], settings["COURIER_URL"] = address+"/stripe", address+"/courier"
+	settings["STRIPE_API_URL"], settings["COURIER_URL"] = address, address+"/courier"
 	began := time.Now()
 	e := env()
 	if err := open(ctx, log, all, e, process.ReadSandbox(e), ln); err != nil {

@@ -92,7 +92,8 @@ func (s *Sandbox) Open(ctx context.Context, log *slog.Logger) (*Opened, error) {
 		return nil, errors.Join(fmt.Errorf("build the courier sandbox: %w", err), client.Disconnect(ctx))
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/stripe/", http.StripPrefix("/stripe", stripe))
+	// Stripe's SDK takes an address without a path only.
+	mux.Handle("/v1/", stripe)
 	mux.Handle("/courier/", http.StripPrefix("/courier", courier))
 	return &Opened{close: client.Disconnect, Service: &chassis.Service{
 		Name: "sandbox", Handler: mux,
