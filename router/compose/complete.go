@@ -14,23 +14,84 @@ func (s *schema) complete() []Error {
 			s.addDirective(d)
 		}
 	}
-	if errs := s.readLinks(); len(errs) > 0 {
-		return errs
+	explicit := s.linksExplicitly()
+	linkErrs := s.readLinks()
+	if len(linkErrs) > 0 && !explicit {
+		return linkErrs
 	}
-	var errs []Error
+	if explicit {
+		// Where a schema names the link specification itself, what is wrong with its structure comes before its links.
+		if errs := s.checkStructure(); len(errs) > 0 {
+			return errs
+		}
+	}
+	errs := linkErrs
 	if l := s.linkTo(linkIdentity); l != nil {
 		errs = append(errs, s.completeLink(l)...)
 	}
-	if len(errs) == 0 {
+	if s.version.major == 0 || s.isFed2() {
 		errs = append(errs, s.completeFederation()...)
 	}
 	if len(errs) > 0 {
-		return errs
+		return append(errs, s.unknownDirectives()...)
 	}
 	s.completeKnown()
 	s.dropMachinery()
 	s.resolveDirectives()
-	return s.checkReferences()
+	return s.checkReferences(func(string) bool { return false })
+}
+
+// checkStructure finds types that are named and do not exist, fields that exist twice, and unknown directives on the schema.
+func (s *schema) checkStructure() []Error {
+	errs := s.checkReferences(func(name string) bool {
+		l, _ := s.element(name)
+		return l != nil && !s.mentions(name)
+	})
+	for _, t := range s.order {
+		seen := map[string]bool{}
+		for _, f := range t.fields {
+			if seen[f.name] {
+				errs = append(errs, s.errorf(codeInvalidGraphQL, f.pos, "Field %s already exists on %s", f.name, t.name))
+			}
+			seen[f.name] = true
+		}
+	}
+	for _, d := range s.applied {
+		if s.directives[d.name] == nil && !s.comesLinked(d.name) {
+			errs = append(errs, s.errorf(codeInvalidGraphQL, d.pos, "Unknown directive \"@%s\".%s", d.name, s.suggestion(d.name)))
+		}
+	}
+	return errs
+}
+
+// comesLinked tells whether a directive is one whose definition a link brings.
+func (s *schema) comesLinked(name string) bool {
+	l, element := s.element("@" + name)
+	if l == nil {
+		return false
+	}
+	if l.identity == linkIdentity {
+		return element == "@link"
+	}
+	for _, f := range features() {
+		if element == "@"+f.name && (l.identity == federationIdentity && f.since <= l.version.minor || f.spec != "" && l.identity == "https://specs.apollo.dev/"+f.spec) {
+			return true
+		}
+	}
+	return false
+}
+
+// unknownDirectives finds the applications of directives that have no definition.
+func (s *schema) unknownDirectives() []Error {
+	var errs []Error
+	s.eachApplied(func(_ ast.DirectiveLocation, _ string, applied *[]*directive) {
+		for _, d := range *applied {
+			if s.directives[d.name] == nil {
+				errs = append(errs, s.errorf(codeInvalidGraphQL, d.pos, "Unknown directive \"@%s\".%s", d.name, s.suggestion(d.name)))
+			}
+		}
+	})
+	return errs
 }
 
 // completeLink adds or checks the definitions of the link specification.
@@ -331,11 +392,11 @@ func (s *schema) meaning(name string, federation map[string]string) string {
 	return ""
 }
 
-// checkReferences looks for types that are named and do not exist: nothing else can be checked before they do.
-func (s *schema) checkReferences() []Error {
+// checkReferences looks for types that are named and do not exist, but for some: nothing else can be checked before they do.
+func (s *schema) checkReferences(but func(string) bool) []Error {
 	var errs []Error
 	check := func(name string, pos *ast.Position) {
-		if s.types[name] == nil {
+		if s.types[name] == nil && !but(name) {
 			errs = append(errs, s.errorf(codeInvalidGraphQL, pos, "Unknown type %s", name))
 		}
 	}

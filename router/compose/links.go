@@ -37,31 +37,43 @@ func (l *linkErrors) add(code string, pos *ast.Position, format string, args ...
 	l.errs = append(l.errs, l.s.errorf(code, pos, format, args...))
 }
 
-// readLinks reads the @link applications of the schema.
-func (s *schema) readLinks() []Error {
-	e := &linkErrors{s: s}
-	linkName := ""
+// linkName gives the name by which the schema applies @link.
+func (s *schema) linkName() string {
+	if n := s.explicitLink(); n != "" {
+		return n
+	}
+	return "link"
+}
+
+// linksExplicitly tells whether the schema links the link specification itself.
+func (s *schema) linksExplicitly() bool { return s.explicitLink() != "" }
+
+func (s *schema) explicitLink() string {
 	for _, d := range s.applied {
 		if u := d.str("url"); u != "" {
 			as := d.str("as")
 			if as == "" {
 				as = "link"
 			}
-			if id, _, _, err := parseLinkURL(u); err == "" && id == linkIdentity && as == d.name {
-				linkName = d.name
+			if id, _, _, problem := parseLinkURL(u); problem == "" && id == linkIdentity && as == d.name {
+				return d.name
 			}
 		}
 	}
-	explicit := linkName != ""
-	if !explicit {
-		linkName = "link"
-		found := false
-		for _, d := range s.applied {
-			found = found || d.name == linkName
-		}
-		if !found {
-			return nil
-		}
+	return ""
+}
+
+// readLinks reads the @link applications of the schema.
+func (s *schema) readLinks() []Error {
+	e := &linkErrors{s: s}
+	explicit := s.linksExplicitly()
+	linkName := s.linkName()
+	found := explicit
+	for _, d := range s.applied {
+		found = found || d.name == linkName
+	}
+	if !found {
+		return nil
 	}
 	for _, d := range s.applied {
 		if d.name == linkName {
