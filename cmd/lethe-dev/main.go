@@ -53,7 +53,8 @@ func readOptions(args []string, stdout io.Writer) (commandLine, error) {
 	fs.IntVar(&o.base, "port-base", 4000, "the `first` of the ten ports that lethe-dev listens on")
 	fs.StringVar(&o.data, "data", ".lethe", "the `directory` that keeps the data from one start to the next")
 	fs.BoolVar(&o.ephemeral, "ephemeral", false, "keep nothing")
-	fs.Usage = func() {
+	fs.Usage = func() {}
+	help := func() {
 		_, _ = fmt.Fprintln(stdout, "lethe-dev: all of Lethe in one process, for development\n\nFlags:")
 		fs.SetOutput(stdout)
 		fs.PrintDefaults()
@@ -61,6 +62,7 @@ func readOptions(args []string, stdout io.Writer) (commandLine, error) {
 	}
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
+			help()
 			return o, err
 		}
 		return o, usageError(fmt.Sprintf("%s: run lethe-dev -h for the flags", err))

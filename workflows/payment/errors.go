@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -52,7 +53,7 @@ func invalidInteger(param string) answer {
 }
 
 func noSuch(code int, kind, param, id string) answer {
-	return refusal(code, apiError{Type: invalidRequest, Code: "resource_missing", Param: param, Message: fmt.Sprintf("No such %s: '%s'", kind, id)})
+	return refusal(code, apiError{Type: invalidRequest, Code: "resource_missing", Param: param, Message: fmt.Sprintf("No such %s: '%s'", kind, shown(id))})
 }
 
 // unknown refuses parameters that the sandbox does not have: it never ignores one.
@@ -72,3 +73,14 @@ func unknown(form url.Values, known ...string) (answer, bool) {
 }
 
 func randomID() string { return strings.ToLower(rand.Text())[:14] }
+
+var ownID = regexp.MustCompile(`^(pi|re|pm)_[A-Za-z0-9_]{1,64}$`)
+
+// shown gives an id to be echoed in a message, which the sandbox keeps with the answer: what is no id of Stripe's shape
+// may be anything that a person wrote.
+func shown(id string) string {
+	if ownID.MatchString(id) {
+		return id
+	}
+	return "(withheld)"
+}

@@ -117,25 +117,29 @@ func help(w io.Writer) {
 }
 
 // flags gives a flag set whose mistakes become one line.
-func flags(sys System, name string) *flag.FlagSet {
+func flags(_ System, name string) *flag.FlagSet {
 	fs := flag.NewFlagSet("lethe "+name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	return fs
+}
+
+// describe writes what a command takes.
+func describe(w io.Writer, fs *flag.FlagSet) {
 	for _, c := range subcommands() {
-		if c.name == name {
-			fs.Usage = func() {
-				_, _ = fmt.Fprintf(sys.Stdout, "lethe %s: %s\n\nUsage: lethe %s %s\n\nFlags:\n", c.name, c.summary, c.name, c.args)
-				fs.SetOutput(sys.Stdout)
-				fs.PrintDefaults()
-			}
+		if "lethe "+c.name == fs.Name() {
+			_, _ = fmt.Fprintf(w, "%s: %s\n\nUsage: %s %s\n\nFlags:\n", fs.Name(), c.summary, fs.Name(), c.args)
+			fs.SetOutput(w)
+			fs.PrintDefaults()
 		}
 	}
-	return fs
 }
 
 // parse reads flags and checks how many words are left.
 func parse(fs *flag.FlagSet, args []string, words int, want string) error {
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
+			describe(os.Stdout, fs)
 			return err
 		}
 		return usage("%s: run %s -h for the flags", err, fs.Name())
