@@ -22,6 +22,8 @@ func (p *Participant) Register(r worker.Registry) {
 		workflows.PrivacySeal:       p.Seal,
 		workflows.PrivacyErase:      p.Erase,
 		workflows.PrivacyVerify:     p.Verify,
+		workflows.PrivacyHistories:  p.Histories,
+		workflows.PrivacyNotify:     p.NotifyActivity,
 		workflows.PrivacyForget:     p.Forget,
 		workflows.PrivacyExport:     p.Export,
 	} {
@@ -120,6 +122,33 @@ func (p *Participant) Erase(ctx context.Context, in workflows.EraseStep) (workfl
 // Verify reads every document of the service and searches it for the subject's own values.
 func (p *Participant) Verify(ctx context.Context, ref workflows.SubjectRef) (workflows.Findings, error) {
 	return p.verify(ctx, ref)
+}
+
+// Histories gives the ids of the workflows that ran for the subject, as they were remembered before the link was cut.
+func (p *Participant) Histories(ctx context.Context, ref workflows.SubjectRef) (workflows.Histories, error) {
+	d, err := p.recall(ctx, ref)
+	if err != nil || d == nil {
+		return workflows.Histories{}, err
+	}
+	return workflows.Histories{WorkflowIDs: d.Workflows}, nil
+}
+
+// NotifyActivity tells those outside to whom the service disclosed something of the subject.
+func (p *Participant) NotifyActivity(ctx context.Context, ref workflows.SubjectRef) (workflows.Notified, error) {
+	d, err := p.recall(ctx, ref)
+	if err != nil || d == nil || p.Notify == nil {
+		return workflows.Notified{}, err
+	}
+	documents := map[string][]string{}
+	for _, of := range d.Documents {
+		for _, id := range of.IDs {
+			if text, ok := id.StringValueOK(); ok {
+				documents[of.Collection] = append(documents[of.Collection], text)
+			}
+		}
+	}
+	recipients, err := p.Notify(ctx, documents)
+	return workflows.Notified{Recipients: recipients}, err
 }
 
 // Forget destroys what Remember kept.

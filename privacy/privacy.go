@@ -66,6 +66,10 @@ type Participant struct {
 	OnRestrict func(ctx context.Context, customerID string, restricted bool) error
 	// OnErased is called after a subject was erased, for what is no collection: a search index, a cache.
 	OnErased func(ctx context.Context, customerID string) error
+	// Notify tells those outside to whom the service disclosed something of the subject: a courier, a payment provider. It
+	// gets the ids of the subject's documents by collection, for the link is cut by then; nil where there is nobody. It is
+	// repeated until it succeeds.
+	Notify func(ctx context.Context, documents map[string][]string) ([]workflows.Recipient, error)
 	// Workflows gives the ids of the workflows that ran for a subject, so that the histories of those that have ended are
 	// deleted; nil where there are none.
 	Workflows func(ctx context.Context, customerID string) ([]string, error)

@@ -9,7 +9,7 @@ const WorkflowErase = "erasure.Erase"
 // it, and with [ErrTypeSecondPerson] where the same person did the first half.
 const (
 	UpdateApproveErasure = "approve" // StaffAction
-	UpdateCancelErasure  = "cancel"  // StaffAction
+	UpdateCancelErasure  = "cancel"  // StaffAction; answers once all is undone, or after a while
 	UpdateRetryStep      = "retry"   // StepAction
 	UpdateWaiveStep      = "waive"   // StepAction
 )
@@ -28,6 +28,8 @@ const (
 	PrivacySeal       = "privacy.Seal"       // SubjectRef; writes the tombstones; irreversible
 	PrivacyErase      = "privacy.Erase"      // EraseStep -> Receipt
 	PrivacyVerify     = "privacy.Verify"     // SubjectRef -> Findings
+	PrivacyHistories  = "privacy.Histories"  // SubjectRef -> Histories; whose workflows ran for the subject
+	PrivacyNotify     = "privacy.Notify"     // SubjectRef -> Notified; tells those outside whom the service gave data to
 	PrivacyForget     = "privacy.Forget"     // SubjectRef; destroys what Remember kept
 	PrivacyExport     = "privacy.Export"     // SubjectRef -> ExportRef
 )
@@ -38,12 +40,40 @@ const (
 	ErasureRecord      = "erasure.Record"      // ErasureProgress
 	ErasureLedger      = "erasure.Ledger"      // LedgerEntry
 	ErasurePurge       = "erasure.Purge"       // SubjectRef -> Receipt; caches
-	ErasureHistories   = "erasure.Histories"   // SubjectRef -> Receipt; histories of ended workflows
+	ErasureHistories   = "erasure.Histories"   // Histories -> Receipt; deletes those of workflows that have ended
 	ErasureCertificate = "erasure.Certificate" // CertificateRequest -> CertificateIssued
 )
 
 // QueueErasure is where the records of erasures are kept: the customers service.
 const QueueErasure = "erasure"
+
+// States of an erasure, as the graph names them. They come in this order; the last five stand beside it.
+const (
+	StateRequested        = "REQUESTED"
+	StateAssessing        = "ASSESSING"
+	StateAwaitingApproval = "AWAITING_APPROVAL"
+	StateGrace            = "GRACE"
+	StateDraining         = "DRAINING"
+	StateSealed           = "SEALED" // the point of no return
+	StateErasing          = "ERASING"
+	StateShredding        = "SHREDDING"
+	StateNotifying        = "NOTIFYING"
+	StateVerifying        = "VERIFYING"
+	StateCompleted        = "COMPLETED"
+	StateRetaining        = "RETAINING"
+	StateClosed           = "CLOSED"
+	StateRejected         = "REJECTED"
+	StateCancelled        = "CANCELLED"
+	StateNeedsOperator    = "NEEDS_OPERATOR"
+)
+
+// Statuses of a step, as the graph names them.
+const (
+	StepRunning = "RUNNING"
+	StepDone    = "DONE"
+	StepParked  = "PARKED"
+	StepWaived  = "WAIVED"
+)
 
 // EraseID gives the id of the workflow that erases a subject: its keyed hash, so that there is one at a time.
 func EraseID(subjectHash string) string { return "erase/" + subjectHash }
@@ -179,11 +209,34 @@ type ExportRef struct {
 	Ref     string `json:"ref"`
 }
 
-// Errors of the privacy contract, as types of non-retryable application errors.
+// Histories are the ids of workflows that ran for a subject; they are opaque.
+type Histories struct {
+	WorkflowIDs []string `json:"workflowIds"`
+}
+
+// Notified is whom a service told of an erasure.
+type Notified struct {
+	Recipients []Recipient `json:"recipients"`
+}
+
+// Recipient is one outside the shop to whom data was disclosed: GDPR Art. 19 wants it told.
+type Recipient struct {
+	Name string `json:"name"`
+	// Answer is ERASED or ACCEPTED. Accepted is not yet done.
+	Answer string `json:"answer"`
+	Count  int    `json:"count"` // of what was disclosed
+}
+
+// Errors of the privacy contract, as types of application errors.
 const (
+	// ErrTypeManifestMismatch: a service declares other data than the schema.
 	ErrTypeManifestMismatch = "MANIFEST_MISMATCH"
-	ErrTypeCountMismatch    = "COUNT_MISMATCH"
-	ErrTypeNoParticipant    = "NO_PARTICIPANT"
+	// ErrTypeCountMismatch: the counts of a receipt do not agree.
+	ErrTypeCountMismatch = "COUNT_MISMATCH"
+	// ErrTypeNoParticipant: nobody works off the service's queue.
+	ErrTypeNoParticipant = "NO_PARTICIPANT"
+	// ErrTypeResidue: a verification found something.
+	ErrTypeResidue = "RESIDUE"
 )
 
 // ErasurePlanned is which services take part, in waves: those of one wave erase at once, the wave of the data subject's
@@ -245,11 +298,23 @@ type CertificateRequest struct {
 	PlanHash   string      `json:"planHash"`
 	Receipts   []Receipt   `json:"receipts"`
 	Findings   []Findings  `json:"findings"`
-	Waived     []StepState `json:"waived,omitempty"`
+	Recipients []Recipient `json:"recipients,omitempty"`
+	// KeysDestroyed are the services whose dossier was destroyed with its key.
+	KeysDestroyed []string    `json:"keysDestroyed,omitempty"`
+	Waived        []StepState `json:"waived,omitempty"`
 }
 
 // CertificateIssued is a certificate that was made.
 type CertificateIssued struct {
 	IssuedAt time.Time `json:"issuedAt"`
 	Document string    `json:"document"`
+}
+
+// Total gives how many documents hold something.
+func (f Findings) Total() int {
+	n := 0
+	for _, x := range f.Found {
+		n += x.Count
+	}
+	return n
 }

@@ -35,8 +35,11 @@ type Certificate struct {
 	Receipts    []Receipt `json:"receipts"`
 	Retained    []Kept    `json:"retained"`
 	Waived      []Waived  `json:"waived"`
-	Recipients  []string  `json:"recipients"` // outside processors that were told
-	Verified    []Checked `json:"verified"`
+	// Recipients are those outside to whom data was disclosed and who were told: GDPR Art. 19.
+	Recipients []Recipient `json:"recipients"`
+	// KeysDestroyed are the services that destroyed what they remembered for the verification, with its key.
+	KeysDestroyed []string  `json:"keysDestroyed"`
+	Verified      []Checked `json:"verified"`
 	// Previous is the SHA-256 of the certificate issued before this one; empty for the first.
 	Previous string `json:"previous"`
 }
@@ -56,9 +59,17 @@ type Kept struct {
 	Service string    `json:"service"`
 	Path    string    `json:"path"`
 	Rule    string    `json:"rule"`
+	Basis   string    `json:"basis"` // the exemption of the erasing law
 	Law     string    `json:"law"`
 	Until   time.Time `json:"until"`
 	Count   int       `json:"count"`
+}
+
+// Recipient is one outside the shop, and what it answered: ERASED, or ACCEPTED, which is not yet done.
+type Recipient struct {
+	Name   string `json:"name"`
+	Answer string `json:"answer"`
+	Count  int    `json:"count"`
 }
 
 // Waived is a step that staff let the erasure go on without.
@@ -129,7 +140,13 @@ func Verify(text []byte) (*Verified, error) {
 	if err := json.Unmarshal(d.Certificate, &v.Certificate); err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
 	}
-	return v, v.Certificate.check()
+	if canonical, err := json.Marshal(document{d.Certificate, d.Key, d.Signature}); err != nil || !bytes.Equal(canonical, bytes.TrimSpace(text)) {
+		return nil, errors.New("the certificate was written anew: keep the document as it was issued, to the byte")
+	}
+	if err := v.Certificate.check(); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 func (c *Certificate) check() error {
@@ -175,9 +192,15 @@ func (v *Verified) Text() string {
 	for _, w := range c.Waived {
 		line("waived", "%s of %s by %s: %s", w.Step, w.Service, w.By, w.Reason)
 	}
+	for _, r := range c.Recipients {
+		line("told", "%s about %d: %s", r.Name, r.Count, strings.ToLower(r.Answer))
+	}
 	for _, d := range c.Verified {
 		line("verified", "%s: %d documents read, %d values searched for, %d found", d.Service, d.Documents, d.Tokens, d.Found)
 	}
 	line("signed by", "%s", base64.StdEncoding.EncodeToString(v.Key))
 	return b.String()
 }
+
+// String says who was told, for people.
+func (r Recipient) String() string { return fmt.Sprintf("%s (%s)", r.Name, strings.ToLower(r.Answer)) }

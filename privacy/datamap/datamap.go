@@ -1,8 +1,9 @@
-// Package datamap derives from a supergraph's annotations which service holds which personal data, and what an erasure
-// does to it. Nothing of it is kept by hand.
+// Package datamap derives from a supergraph's annotations which service holds which personal data, what an erasure does to
+// it, and in which order. Nothing of it is kept by hand.
 package datamap
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,45 +25,132 @@ type Map struct {
 	Entries []Entry
 	// Root is the service that holds the data subject's own type: it erases last.
 	Root string
+	// edges lead from a service to those through which its data leads to the subject.
+	edges map[string][]string
 }
 
 // Read reads a supergraph's SDL.
 func Read(sdl string) (*Map, error) {
+	if strings.TrimSpace(sdl) == "" {
+		return nil, errors.New("read the supergraph: it is empty")
+	}
 	doc, err := parser.ParseSchema(&ast.Source{Name: "supergraph", Input: sdl})
 	if err != nil {
 		return nil, fmt.Errorf("read the supergraph: %w", err)
 	}
-	graphs := map[string]string{} // enum value -> name
+	r := reader{doc: doc, graphs: map[string]string{}}
 	if enum := doc.Definitions.ForName("join__Graph"); enum != nil {
 		for _, v := range enum.EnumValues {
-			graphs[v.Name] = argument(v.Directives.ForName("join__graph"), "name")
+			r.graphs[v.Name] = argument(v.Directives.ForName("join__graph"), "name")
 		}
 	}
-	m := &Map{}
+	m := &Map{edges: map[string][]string{}}
 	for _, def := range doc.Definitions {
 		if def.Kind != ast.Object {
 			continue
 		}
-		all := graphsOf(def.Directives, "join__type")
 		for _, f := range def.Fields {
-			personal := f.Directives.ForName("personal")
-			if personal == nil {
-				continue
-			}
-			in := resolvedIn(f, all)
-			for _, g := range in {
-				m.Entries = append(m.Entries, Entry{
-					Service: graphs[g], Path: def.Name + "." + f.Name, Category: argument(personal, "category"),
-					Action: argument(personal, "onErasure"), Rule: argument(personal, "rule"), Description: f.Description,
-				})
-			}
+			m.Entries = append(m.Entries, r.entries(def, f)...)
 		}
-		if def.Directives.ForName("dataSubject") != nil {
-			m.Root = graphs[ownGraph(def, all)]
+		if def.Directives.ForName("dataSubject") == nil {
+			continue
 		}
+		if m.Root != "" {
+			return nil, fmt.Errorf("read the supergraph: %s is a second data subject, and there can be one", def.Name)
+		}
+		m.Root = r.owner(def)
 	}
 	slices.SortFunc(m.Entries, func(a, b Entry) int { return strings.Compare(a.Service+" "+a.Path, b.Service+" "+b.Path) })
-	return m, nil
+	if len(m.Entries) > 0 && m.Root == "" {
+		return nil, errors.New("read the supergraph: it has personal data and no type with @dataSubject")
+	}
+	return m, r.edges(m)
+}
+
+// reader reads a parsed supergraph.
+type reader struct {
+	doc    *ast.SchemaDocument
+	graphs map[string]string // enum value -> name
+}
+
+// entries gives what a field holds in each service that has it.
+func (r reader) entries(def *ast.Definition, f *ast.FieldDefinition) []Entry {
+	personal := f.Directives.ForName("personal")
+	if personal == nil {
+		return nil
+	}
+	var out []Entry
+	for _, g := range resolvedIn(f, graphsOf(def.Directives, "join__type")) {
+		out = append(out, Entry{
+			Service: r.graphs[g], Path: def.Name + "." + f.Name, Category: argument(personal, "category"),
+			Action: argument(personal, "onErasure"), Rule: argument(personal, "rule"), Description: f.Description,
+		})
+	}
+	return out
+}
+
+// edges reads the ways from types to the subject: a service whose type leads to the subject through another's type erases
+// before that one.
+func (r reader) edges(m *Map) error {
+	for _, service := range m.Services() {
+		if service != m.Root {
+			m.edges[service] = append(m.edges[service], m.Root)
+		}
+	}
+	for _, def := range r.doc.Definitions {
+		d := def.Directives.ForName("belongsToSubject")
+		if d == nil {
+			continue
+		}
+		own := r.names(graphsOf(def.Directives, "join__type"))
+		at := def
+		for _, name := range strings.Split(argument(d, "path"), ".") {
+			f := at.Fields.ForName(name)
+			if f == nil {
+				return fmt.Errorf("read the supergraph: %s has no field %s, which its path to the subject goes through", at.Name, name)
+			}
+			next := r.doc.Definitions.ForName(f.Type.Name())
+			if next == nil || next.Kind != ast.Object {
+				break // the key itself
+			}
+			for _, from := range own {
+				if to := r.owner(next); to != from && from != m.Root && !slices.Contains(own, to) {
+					m.edges[from] = append(m.edges[from], to)
+				}
+			}
+			at = next
+		}
+	}
+	_, err := m.Waves()
+	return err
+}
+
+func (r reader) names(graphs []string) []string {
+	out := make([]string, len(graphs))
+	for i, g := range graphs {
+		out[i] = r.graphs[g]
+	}
+	return out
+}
+
+// owner gives the service that holds most of a type's personal data.
+func (r reader) owner(def *ast.Definition) string {
+	all := graphsOf(def.Directives, "join__type")
+	count := map[string]int{}
+	for _, f := range def.Fields {
+		if f.Directives.ForName("personal") != nil {
+			for _, g := range resolvedIn(f, all) {
+				count[g]++
+			}
+		}
+	}
+	best := ""
+	for _, g := range all {
+		if best == "" || count[g] > count[best] {
+			best = g
+		}
+	}
+	return r.graphs[best]
 }
 
 func argument(d *ast.Directive, name string) string {
@@ -100,25 +188,6 @@ func resolvedIn(f *ast.FieldDefinition, all []string) []string {
 	return out
 }
 
-// ownGraph gives the graph that holds most of the subject's own personal fields.
-func ownGraph(def *ast.Definition, all []string) string {
-	count := map[string]int{}
-	for _, f := range def.Fields {
-		if f.Directives.ForName("personal") != nil {
-			for _, g := range resolvedIn(f, all) {
-				count[g]++
-			}
-		}
-	}
-	best := ""
-	for _, g := range all {
-		if best == "" || count[g] > count[best] {
-			best = g
-		}
-	}
-	return best
-}
-
 // Services gives the services that hold personal data, sorted.
 func (m *Map) Services() []string {
 	var out []string
@@ -142,22 +211,43 @@ func (m *Map) Manifest(service string) workflows.Manifest {
 	return privacy.NewManifest(service, entries)
 }
 
-// Waves gives the order in which services erase: leaves first, the data subject's own service last.
-func (m *Map) Waves() [][]string {
-	var leaves []string
-	for _, s := range m.Services() {
-		if s != m.Root {
-			leaves = append(leaves, s)
+// Waves gives the order in which services erase: those farthest from the data subject first, the data subject's own
+// service last; those of one wave at once. Ways that lead in a circle are an error.
+func (m *Map) Waves() ([][]string, error) {
+	depth := map[string]int{}
+	var visit func(service string, path []string) (int, error)
+	visit = func(service string, path []string) (int, error) {
+		if slices.Contains(path, service) {
+			return 0, fmt.Errorf("the ways to the data subject lead in a circle: %s", strings.Join(append(path, service), " -> "))
 		}
+		if d, ok := depth[service]; ok {
+			return d, nil
+		}
+		d := 0
+		for _, next := range m.edges[service] {
+			n, err := visit(next, append(path, service))
+			if err != nil {
+				return 0, err
+			}
+			d = max(d, n+1)
+		}
+		depth[service] = d
+		return d, nil
 	}
 	var out [][]string
-	if len(leaves) > 0 {
-		out = append(out, leaves)
+	for _, s := range m.Services() {
+		d, err := visit(s, nil)
+		if err != nil {
+			return nil, err
+		}
+		for len(out) <= d {
+			out = append(out, nil)
+		}
+		out[d] = append(out[d], s)
 	}
-	if m.Root != "" {
-		out = append(out, []string{m.Root})
-	}
-	return out
+	out = slices.DeleteFunc(out, func(wave []string) bool { return len(wave) == 0 })
+	slices.Reverse(out)
+	return out, nil
 }
 
 // Bind completes the fields that a service declares with what the schema says of them: category, action, rule. It refuses

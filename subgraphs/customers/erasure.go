@@ -6,10 +6,14 @@ import (
 	"github.com/lethe/lethe/workflows"
 )
 
-// Statuses of an erasure at which nothing happens any more, and its record no longer keeps another from beginning.
-var terminal = map[string]bool{"REJECTED": true, "CANCELLED": true, "COMPLETED": true, "RETAINING": true, "CLOSED": true}
-
-const statusRequested = "REQUESTED"
+// ended tells the statuses at which nothing happens any more: the record no longer keeps another from beginning.
+func ended(status string) bool {
+	switch status {
+	case workflows.StateRejected, workflows.StateCancelled, workflows.StateCompleted, workflows.StateRetaining, workflows.StateClosed:
+		return true
+	}
+	return false
+}
 
 // Erasure is the record of one erasure: what people read of it. The workflow writes it through an activity. It belongs to
 // the customer as well: who it was and what staff wrote go with the rest.

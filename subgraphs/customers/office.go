@@ -95,7 +95,7 @@ func (o *office) request(ctx context.Context, p identity.Principal, in graph.Req
 	e, _, err := o.store.open(ctx, &Erasure{
 		ID: newID("era"), SchemaVersion: schemaVersion, CustomerID: in.CustomerID, Subject: subject, Active: subject, Reason: text(in.Reason),
 		Ground: string(in.Ground), Regulation: string(in.Regulation), ReceivedAt: received, DueAt: due(string(in.Regulation), received), GraceDays: grace,
-		Approval: o.policy.Approval, OpenOrders: string(in.OpenOrders), RequestedBy: p.Subject, RequestedAt: at, Status: statusRequested,
+		Approval: o.policy.Approval, OpenOrders: string(in.OpenOrders), RequestedBy: p.Subject, RequestedAt: at, Status: workflows.StateRequested,
 		Steps: []Step{}, Retained: []Kept{}, UpdatedAt: at,
 	})
 	if err != nil {
@@ -135,7 +135,7 @@ func (o *office) command(ctx context.Context, id, update string, arg any) (*Eras
 	if err != nil {
 		return nil, nil, err
 	}
-	if terminal[e.Status] {
+	if ended(e.Status) {
 		refused.add(graph.UserErrorCodeTooLate, "The erasure has ended: there is nothing left to do.", "id")
 		return e, refused, nil
 	}

@@ -143,7 +143,7 @@ func (r *records) record(ctx context.Context, p workflows.ErasureProgress) error
 		}
 	}
 	update := bson.D{{Key: "$set", Value: set}}
-	if terminal[p.Status] {
+	if ended(p.Status) {
 		update = append(update, bson.E{Key: "$unset", Value: bson.D{{Key: "active", Value: ""}}})
 	}
 	result, err := r.store.erasures.UpdateOne(ctx, append(byID(p.ErasureID), bson.E{Key: "sequence", Value: bson.D{{Key: "$lt", Value: p.Sequence}}}), update)

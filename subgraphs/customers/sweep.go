@@ -8,6 +8,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/lethe/lethe/workflows"
 )
 
 // How often the sweeper looks, how old what it takes up is at least, and how much it takes up at a time.
@@ -42,7 +44,7 @@ func (s *sweeper) run(ctx context.Context) error {
 // sweep takes up what was asked for before a moment and never got further.
 func (s *sweeper) sweep(ctx context.Context, before time.Time) error {
 	found, err := all[Erasure](ctx, s.store.erasures, bson.D{
-		{Key: "status", Value: statusRequested}, {Key: "requestedAt", Value: bson.D{{Key: "$lt", Value: before}}},
+		{Key: "status", Value: workflows.StateRequested}, {Key: "requestedAt", Value: bson.D{{Key: "$lt", Value: before}}},
 	}, options.Find().SetLimit(sweepLimit))
 	if err != nil {
 		return fmt.Errorf("find erasures that were not started: %w", err)

@@ -1,61 +1,83 @@
 package erasure
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/lethe/lethe/workflows"
 )
 
+// undoneWithin is how long a cancellation waits to be answered that all is undone. It is decided before that.
+const undoneWithin = 5 * time.Second
+
 // listen takes the commands of staff: updates, so that who gives one learns whether it came too late.
 func (e *erasure) listen(ctx workflow.Context) error {
-	if err := workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateApproveErasure, func(ctx workflow.Context, a workflows.StaffAction) error {
+	approve := func(_ workflow.Context, a workflows.StaffAction) error {
 		e.approvedBy = a.By
+		e.touch()
 		return nil
-	}, workflow.UpdateHandlerOptions{Validator: func(_ workflow.Context, a workflows.StaffAction) error {
-		switch {
-		case e.progress.Status != AwaitingApproval || e.approvedBy != "":
-			return refuse(workflows.ErrTypeWrongState, "the erasure does not wait for an approval")
-		case a.By == e.in.RequestedBy:
-			return refuse(workflows.ErrTypeSecondPerson, "who asked for an erasure cannot approve it")
-		}
-		return nil
-	}}); err != nil {
+	}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateApproveErasure, approve, workflow.UpdateHandlerOptions{Validator: e.mayApprove}); err != nil {
 		return err
 	}
-	if err := workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateCancelErasure, func(ctx workflow.Context, _ workflows.StaffAction) error {
-		e.cancelled = true
-		return workflow.Await(ctx, func() bool { return e.finished })
-	}, workflow.UpdateHandlerOptions{Validator: func(workflow.Context, workflows.StaffAction) error {
-		if e.sealed || e.finished || e.cancelled {
-			return refuse(workflows.ErrTypeTooLate, "the erasure is past the point of no return")
-		}
-		return nil
-	}}); err != nil {
+	cancel := func(ctx workflow.Context, a workflows.StaffAction) error {
+		e.cancelledBy = a.By
+		e.stop()
+		_, err := workflow.AwaitWithTimeout(ctx, undoneWithin, func() bool { return e.recorded })
 		return err
 	}
-	if err := workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateRetryStep, func(_ workflow.Context, a workflows.StepAction) error {
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateCancelErasure, cancel, workflow.UpdateHandlerOptions{Validator: e.mayCancel}); err != nil {
+		return err
+	}
+	retry := func(_ workflow.Context, a workflows.StepAction) error {
 		e.parked[a.StepID].retry = true
 		return nil
-	}, workflow.UpdateHandlerOptions{Validator: func(_ workflow.Context, a workflows.StepAction) error { return e.mustBeParked(a) }}); err != nil {
+	}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateRetryStep, retry, workflow.UpdateHandlerOptions{Validator: e.mayRetry}); err != nil {
 		return err
 	}
-	return workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateWaiveStep, func(_ workflow.Context, a workflows.StepAction) error {
+	waive := func(_ workflow.Context, a workflows.StepAction) error {
 		e.parked[a.StepID].waive = &a
 		return nil
-	}, workflow.UpdateHandlerOptions{Validator: func(_ workflow.Context, a workflows.StepAction) error {
-		if a.By == e.in.RequestedBy {
-			return refuse(workflows.ErrTypeSecondPerson, "who asked for an erasure cannot waive its steps")
-		}
-		return e.mustBeParked(a)
-	}})
+	}
+	return workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateWaiveStep, waive, workflow.UpdateHandlerOptions{Validator: e.mayWaive})
 }
 
-func (e *erasure) mustBeParked(a workflows.StepAction) error {
+func (e *erasure) mayApprove(_ workflow.Context, a workflows.StaffAction) error {
+	switch {
+	case a.By == "" || a.By == e.in.RequestedBy:
+		return refuse(workflows.ErrTypeSecondPerson, "who asked for an erasure cannot approve it")
+	case e.state != workflows.StateAwaitingApproval || e.approvedBy != "" || e.cancelledBy != "":
+		return refuse(workflows.ErrTypeWrongState, "the erasure does not wait for an approval")
+	}
+	return nil
+}
+
+func (e *erasure) mayCancel(workflow.Context, workflows.StaffAction) error {
+	if e.sealed || e.cancelledBy != "" {
+		return refuse(workflows.ErrTypeTooLate, "the erasure is past the point of no return, or cancelled already")
+	}
+	return nil
+}
+
+func (e *erasure) mayRetry(_ workflow.Context, a workflows.StepAction) error {
 	if d := e.parked[a.StepID]; d == nil || d.retry || d.waive != nil {
 		return refuse(workflows.ErrTypeWrongState, "the step is not parked")
 	}
 	return nil
+}
+
+// mayWaive allows it after the seal alone: before it, an erasure that cannot go on is cancelled.
+func (e *erasure) mayWaive(ctx workflow.Context, a workflows.StepAction) error {
+	switch {
+	case a.By == "" || a.By == e.in.RequestedBy:
+		return refuse(workflows.ErrTypeSecondPerson, "who asked for an erasure cannot waive its steps")
+	case !e.sealed:
+		return refuse(workflows.ErrTypeWrongState, "before the seal no step can be left out: cancel the erasure")
+	}
+	return e.mayRetry(ctx, a)
 }
 
 func refuse(kind, message string) error {

@@ -3,9 +3,12 @@ package erasure
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -21,208 +24,208 @@ const (
 	maxTime    = 6 * time.Hour
 )
 
-// Statuses of a step, as the graph names them.
+// How long one try may take: to be taken up by a worker, to be done, and to be silent.
 const (
-	stepRunning = "RUNNING"
-	stepDone    = "DONE"
-	stepParked  = "PARKED"
-	stepWaived  = "WAIVED"
+	startWithin = 2 * time.Minute
+	doneWithin  = 15 * time.Minute
+	beatWithin  = time.Minute
 )
 
-// services are all that take part, in the order of their waves.
-func (e *erasure) services() []string {
+// services are those that take part, in the order of their waves; with a condition, those that fit it.
+func (e *erasure) services(fits ...func(string) bool) []string {
 	var out []string
-	for _, wave := range e.plan.Waves {
-		out = append(out, wave...)
+	for _, s := range slices.Concat(e.plan.Waves...) {
+		if len(fits) == 0 || fits[0](s) {
+			out = append(out, s)
+		}
 	}
 	return out
 }
 
-// each runs do for several services at once and waits for all.
-func (e *erasure) each(ctx workflow.Context, services []string, do func(workflow.Context, string)) {
+// each does something for several services at once and waits for all. It gives an error when one of them was cancelled.
+func (e *erasure) each(ctx workflow.Context, services []string, do func(workflow.Context, string) error) error {
 	wg := workflow.NewWaitGroup(ctx)
-	for _, service := range services {
+	errs := make([]error, len(services))
+	for i, service := range services {
 		wg.Add(1)
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer wg.Done()
-			do(ctx, service)
+			errs[i] = do(ctx, service)
 		})
 	}
 	wg.Wait(ctx)
+	return errors.Join(errs...)
 }
 
-// all runs one activity of the contract in all services. Done gets what each located, where it is asked for.
-func (e *erasure) all(ctx workflow.Context, name, activity string, done func(string, *workflows.StepState, workflows.Located)) {
-	e.each(ctx, e.services(), func(ctx workflow.Context, service string) {
-		step := e.newStep(service+"-"+lower(name), service, name)
-		e.try(ctx, step, func(ctx workflow.Context) error {
-			var located workflows.Located
-			var into any
-			if done != nil {
-				into = &located
-			}
-			if err := e.call(ctx, workflows.PrivacyQueue(service), activity, e.ref, into); err != nil {
-				return err
-			}
-			if done != nil {
-				done(service, step, located)
-			}
-			return nil
-		})
+// all has all services do an activity of the contract that answers nothing.
+func (e *erasure) all(ctx workflow.Context, name, activity string) error {
+	return e.each(ctx, e.services(), func(ctx workflow.Context, service string) error {
+		return e.step(ctx, service+"-"+strings.ToLower(name), service, name, workflows.PrivacyQueue(service), activity, e.ref, nil)
 	})
 }
 
-func lower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
-}
-
 // step runs one activity as a step.
-func (e *erasure) step(ctx workflow.Context, id, service, name, queue, activity string, in, out any) {
-	e.try(ctx, e.newStep(id, service, name), func(ctx workflow.Context) error { return e.call(ctx, queue, activity, in, out) })
+func (e *erasure) step(ctx workflow.Context, id, service, name, queue, activity string, in, out any) error {
+	return e.run(ctx, e.newStep(id, service, name), func(ctx workflow.Context) error { return e.call(ctx, queue, activity, in, out) })
 }
 
 // newStep gives the step with this id; a step that runs again keeps its line.
 func (e *erasure) newStep(id, service, name string) *workflows.StepState {
-	for i := range e.progress.Steps {
-		if e.progress.Steps[i].ID == id {
-			return &e.progress.Steps[i]
+	for _, s := range e.steps {
+		if s.ID == id {
+			return s
 		}
 	}
-	// Room for all, so that pointers to steps stay where they are while others are added.
-	if e.progress.Steps == nil {
-		e.progress.Steps = make([]workflows.StepState, 0, 512)
-	}
-	e.progress.Steps = append(e.progress.Steps, workflows.StepState{ID: id, Service: service, Name: name})
-	return &e.progress.Steps[len(e.progress.Steps)-1]
+	s := &workflows.StepState{ID: id, Service: service, Name: name}
+	e.steps = append(e.steps, s)
+	return s
 }
 
 // call runs one activity once.
 func (e *erasure) call(ctx workflow.Context, queue, activity string, in, out any) error {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue: queue, StartToCloseTimeout: 5 * time.Minute, HeartbeatTimeout: time.Minute,
+		TaskQueue: queue, ScheduleToStartTimeout: startWithin, StartToCloseTimeout: doneWithin, HeartbeatTimeout: beatWithin,
 		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
 	})
 	return workflow.ExecuteActivity(ctx, activity, in).Get(ctx, out)
 }
 
-// try runs a step until it is done or waived. Before the seal a cancellation ends it as well.
-func (e *erasure) try(ctx workflow.Context, step *workflows.StepState, do func(workflow.Context) error) {
-	step.StartedAt, step.EndedAt, step.Status = workflow.Now(ctx), time.Time{}, stepRunning
-	pause, tries := firstPause, 0
-	began := workflow.Now(ctx)
+// run tries a step until it is done or waived. The error is that of a context that was cancelled, and no other.
+func (e *erasure) run(ctx workflow.Context, step *workflows.StepState, do func(workflow.Context) error) error {
+	step.StartedAt, step.EndedAt, step.Status = workflow.Now(ctx), time.Time{}, workflows.StepRunning
+	e.touch()
+	pause, tries, began := firstPause, 0, workflow.Now(ctx)
 	for {
 		step.Attempts++
 		tries++
 		err := do(ctx)
 		if err == nil {
-			step.Status, step.LastError, step.EndedAt = stepDone, "", workflow.Now(ctx)
-			return
+			step.Status, step.LastError, step.EndedAt = workflows.StepDone, "", workflow.Now(ctx)
+			e.touch()
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		step.LastError = kindOf(err)
-		if e.cancelled && !e.sealed && !e.undoing(step) {
-			return
-		}
+		e.touch()
 		if final(err) || tries >= maxTries || workflow.Now(ctx).Sub(began) >= maxTime {
-			if e.park(ctx, step) {
-				return
+			waived, err := e.park(ctx, step)
+			if err != nil || waived {
+				return err
 			}
 			pause, tries, began = firstPause, 0, workflow.Now(ctx)
 			continue
 		}
-		e.record(ctx)
-		if _, err := workflow.AwaitWithTimeout(ctx, pause, func() bool { return e.cancelled && !e.sealed && !e.undoing(step) }); err != nil {
-			return
+		if err := workflow.Sleep(ctx, pause); err != nil {
+			return err
 		}
 		pause = min(2*pause, maxPause)
 	}
 }
 
-// undoing tells the steps that a cancellation itself runs.
-func (e *erasure) undoing(step *workflows.StepState) bool { return step.Name == "UNRESTRICT" }
+// park waits for staff to say what becomes of a step, and reports whether it is left out.
+func (e *erasure) park(ctx workflow.Context, step *workflows.StepState) (waived bool, err error) {
+	d := &decision{}
+	e.parked[step.ID] = d
+	step.Status = workflows.StepParked
+	e.touch()
+	workflow.GetLogger(ctx).Error("a step of an erasure needs an operator", "erasure", e.ref.ErasureID, "step", step.ID, "error", step.LastError)
+	err = workflow.Await(ctx, func() bool { return d.retry || d.waive != nil })
+	delete(e.parked, step.ID)
+	e.touch()
+	if err != nil || d.waive == nil {
+		step.Status = workflows.StepRunning
+		return false, err
+	}
+	step.Status, step.WaivedBy, step.Reason, step.EndedAt = workflows.StepWaived, d.waive.By, d.waive.Reason, workflow.Now(ctx)
+	e.waived = append(e.waived, *step)
+	return true, nil
+}
+
+// must is for steps on a context that nobody cancels: they end done or waived. What is left is a fault of the program.
+func (e *erasure) must(err error) {
+	if err != nil {
+		panic(fmt.Sprintf("a step that cannot be cancelled was: %v", err))
+	}
+}
 
 // final tells the failures that no repetition mends.
 func final(err error) bool {
-	var app *temporal.ApplicationError
-	if !errors.As(err, &app) {
-		return false
-	}
-	switch app.Type() {
-	case workflows.ErrTypeManifestMismatch, workflows.ErrTypeCountMismatch, workflows.ErrTypeNoParticipant, "RESIDUE":
-		return true
-	}
-	return app.NonRetryable()
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	return ok && app.NonRetryable()
 }
 
 // kindOf gives the type of a failure: its text may hold anything.
 func kindOf(err error) string {
-	var app *temporal.ApplicationError
-	var timeout *temporal.TimeoutError
-	switch {
-	case errors.As(err, &app) && app.Type() != "":
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && isKind(app.Type()) {
 		return app.Type()
-	case errors.As(err, &timeout):
+	}
+	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok {
+		if timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START {
+			return workflows.ErrTypeNoParticipant
+		}
 		return "TIMEOUT"
 	}
 	return "FAILED"
 }
 
-// park waits for staff to say what becomes of a step, and reports whether it is left out.
-func (e *erasure) park(ctx workflow.Context, step *workflows.StepState) (waived bool) {
-	before := e.progress.Status
-	step.Status = stepParked
-	d := &decision{}
-	if e.parked == nil {
-		e.parked = map[string]*decision{}
-	}
-	e.parked[step.ID] = d
-	e.status(ctx, NeedsOperator, fmt.Sprintf("staff to retry or waive %s of %s", step.Name, step.Service))
-	err := workflow.Await(ctx, func() bool { return d.retry || d.waive != nil || e.cancelled && !e.sealed })
-	delete(e.parked, step.ID)
-	if before == NeedsOperator {
-		before = Erasing
-	}
-	if len(e.parked) == 0 {
-		e.status(ctx, before, "")
-	}
-	if err != nil || d.waive == nil {
-		step.Status = stepRunning
-		return err != nil || e.cancelled && !e.sealed
-	}
-	step.Status, step.WaivedBy, step.Reason, step.EndedAt = stepWaived, d.waive.By, d.waive.Reason, workflow.Now(ctx)
-	e.waived = append(e.waived, *step)
-	e.record(ctx)
-	return true
+// isKind tells the fixed words for failures from the names of Go types, which Temporal uses for errors that have none.
+func isKind(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return (r < 'A' || r > 'Z') && r != '_' })
 }
 
-// status notes where the erasure stands.
-func (e *erasure) status(ctx workflow.Context, status, waitingFor string) {
-	e.progress.Status, e.progress.WaitingFor = status, waitingFor
-	e.record(ctx)
+// purge empties the caches of the subject.
+func (e *erasure) purge(ctx workflow.Context, when string, round int) {
+	step := e.newStep(roundID("caches-"+when, round), "caches", "PURGE")
+	e.must(e.run(ctx, step, func(ctx workflow.Context) error {
+		var r workflows.Receipt
+		if err := e.call(ctx, workflows.QueueWorkflows, workflows.ErasurePurge, e.ref, &r); err != nil {
+			return err
+		}
+		step.Matched, step.Changed = &r.Matched, &r.Changed
+		return nil
+	}))
 }
 
-// record writes the progress to where it is read. It is tried for ever: nothing depends on it but what people see.
-func (e *erasure) record(ctx workflow.Context) {
-	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue: workflows.QueueErasure, StartToCloseTimeout: 10 * time.Second,
-		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumInterval: time.Minute},
-	})
-	e.progress.Sequence++
-	e.progress.ApprovedBy = e.approvedBy
-	snapshot := e.progress
-	snapshot.Steps = append([]workflows.StepState(nil), e.progress.Steps...)
-	_ = workflow.ExecuteActivity(ctx, workflows.ErasureRecord, snapshot).Get(ctx, nil)
+// histories deletes the histories of the subject's ended workflows.
+func (e *erasure) histories(ctx workflow.Context) {
+	e.must(e.each(ctx, e.services(), func(ctx workflow.Context, service string) error {
+		step := e.newStep(service+"-histories", service, "HISTORIES")
+		return e.run(ctx, step, func(ctx workflow.Context) error {
+			var h workflows.Histories
+			if err := e.call(ctx, workflows.PrivacyQueue(service), workflows.PrivacyHistories, e.ref, &h); err != nil {
+				return err
+			}
+			r := workflows.Receipt{}
+			if len(h.WorkflowIDs) > 0 {
+				if err := e.call(ctx, workflows.QueueWorkflows, workflows.ErasureHistories, h, &r); err != nil {
+					return err
+				}
+			}
+			step.Matched, step.Changed = &r.Matched, &r.Changed
+			return nil
+		})
+	}))
+}
+
+// notify has the services tell those outside.
+func (e *erasure) notify(ctx workflow.Context) {
+	e.must(e.each(ctx, e.services(), func(ctx workflow.Context, service string) error {
+		return e.run(ctx, e.newStep(service+"-notify", service, "NOTIFY"), func(ctx workflow.Context) error {
+			var n workflows.Notified
+			if err := e.call(ctx, workflows.PrivacyQueue(service), workflows.PrivacyNotify, e.ref, &n); err != nil {
+				return err
+			}
+			e.recipients = append(e.recipients, n.Recipients...)
+			return nil
+		})
+	}))
 }
 
 // ledger appends to the ledger.
-func (e *erasure) ledger(ctx workflow.Context, event string) {
-	e.step(ctx, "ledger-"+lower(event), "ledger", "LEDGER", workflows.QueueWorkflows, workflows.ErasureLedger, workflows.LedgerEntry{
+func (e *erasure) ledger(ctx workflow.Context, event string) error {
+	return e.step(ctx, "ledger-"+strings.ToLower(event), "ledger", "LEDGER", workflows.QueueWorkflows, workflows.ErasureLedger, workflows.LedgerEntry{
 		SubjectRef: e.ref, SubjectHash: e.in.SubjectHash, Event: event, At: workflow.Now(ctx), PlanHash: e.plan.Hash,
 	}, nil)
 }
