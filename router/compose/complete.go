@@ -168,12 +168,10 @@ func (s *schema) completeFederation() []Error {
 			}
 			continue
 		}
-		if !s.mentions(n) {
-			s.addType(&typeDef{name: n, kind: ast.Scalar, builtIn: true})
+		if s.mentions(n) {
+			return []Error{s.errorf(codeInvalidGraphQL, nil, "Unknown type %s", n)}
 		}
-	}
-	if len(errs) > 0 {
-		return errs
+		s.addType(&typeDef{name: n, kind: ast.Scalar, builtIn: true})
 	}
 	for _, f := range features() {
 		if fed == nil && !fed1Feature(f.name) || f.since > v.minor {

@@ -10,7 +10,7 @@ import (
 
 var (
 	contextNameRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
-	contextRefRE  = regexp.MustCompile(`(?s)^\s*\$\s*([A-Za-z_][A-Za-z0-9_]*)\s*(\S.*)$`)
+	contextRefRE  = regexp.MustCompile(`(?s)^\s*\$\s*([A-Za-z_][A-Za-z0-9_]*)(\s*\S.*)$`)
 )
 
 // splitContext splits "$name { selection }". ok is false when it names no context or selects nothing.
@@ -19,7 +19,7 @@ func splitContext(text string) (name, sel string, ok bool) {
 	if m == nil {
 		return "", "", false
 	}
-	return m[1], strings.TrimSpace(m[2]), true
+	return m[1], m[2], true
 }
 
 // contextSetters gives the types that set each context, in the order of the schema.
@@ -155,7 +155,7 @@ func (s *schema) checkFromContext(f *fieldDef, a *argDef, text string, setters m
 // contextSelection checks the selection of a @fromContext: for every type that sets the context it must lead to exactly one
 // field, whose value the argument accepts.
 func (s *schema) contextSelection(sel string, arg *ast.Type, setters []*typeDef) string {
-	if !strings.HasPrefix(sel, "{") {
+	if !strings.HasPrefix(strings.TrimSpace(sel), "{") {
 		sel = "{" + sel + "}"
 	}
 	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: sel}, maxFieldSetTokens)
@@ -223,7 +223,7 @@ func (s *schema) overlaps(a, b *typeDef) bool {
 }
 
 func (s *schema) contextLeaf(on *typeDef, set ast.SelectionSet, arg *ast.Type) string {
-	parsed, err := s.selections(on, set, nil)
+	parsed, err := (&fieldSetReader{s: s, arguments: true}).selections(on, set)
 	if err != nil {
 		return sprintf("it is invalid for type %s. Error: %s", on.name, err.message)
 	}

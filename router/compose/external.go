@@ -56,7 +56,7 @@ func (s *schema) findUsed() {
 		if target == nil || v == nil || !isString(v) {
 			return
 		}
-		set, err := s.parseFieldSet(target, v.Raw, nil)
+		set, err := s.readFieldSet(target, v.Raw, nil, false)
 		if err != nil {
 			return
 		}

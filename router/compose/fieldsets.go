@@ -32,6 +32,11 @@ type fieldSetError struct{ code, message string }
 // parseFieldSet reads a field set and finds its fields on the type parent. It stops at the first error. visit is
 // called for each field and may refuse it.
 func (s *schema) parseFieldSet(parent *typeDef, text string, visit func(*fieldDef) *fieldSetError) ([]*selection, *fieldSetError) {
+	return s.readFieldSet(parent, text, visit, true)
+}
+
+// readFieldSet is parseFieldSet, with or without a look at the arguments.
+func (s *schema) readFieldSet(parent *typeDef, text string, visit func(*fieldDef) *fieldSetError, arguments bool) ([]*selection, *fieldSetError) {
 	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
 		text = "{" + text + "}"
 	}
@@ -42,10 +47,18 @@ func (s *schema) parseFieldSet(parent *typeDef, text string, visit func(*fieldDe
 	if len(doc.Operations) != 1 || len(doc.Fragments) > 0 || doc.Operations[0].Operation != ast.Query {
 		return nil, &fieldSetError{message: "it must be one selection set"}
 	}
-	return s.selections(parent, doc.Operations[0].SelectionSet, visit)
+	r := &fieldSetReader{s: s, visit: visit, arguments: arguments}
+	return r.selections(parent, doc.Operations[0].SelectionSet)
 }
 
-func (s *schema) selections(parent *typeDef, set ast.SelectionSet, visit func(*fieldDef) *fieldSetError) ([]*selection, *fieldSetError) {
+// fieldSetReader finds the fields of one field set.
+type fieldSetReader struct {
+	s         *schema
+	visit     func(*fieldDef) *fieldSetError
+	arguments bool
+}
+
+func (r *fieldSetReader) selections(parent *typeDef, set ast.SelectionSet) ([]*selection, *fieldSetError) {
 	if len(set) == 0 {
 		return nil, &fieldSetError{message: "Syntax Error: Expected Name, found \"}\"."}
 	}
@@ -58,22 +71,22 @@ func (s *schema) selections(parent *typeDef, set ast.SelectionSet, visit func(*f
 			n := &selection{parent: parent, directives: item.Directives}
 			under := parent
 			if item.TypeCondition != "" {
-				under = s.types[item.TypeCondition]
+				under = r.s.types[item.TypeCondition]
 				if under == nil || !under.composite() {
 					return nil, &fieldSetError{message: sprintf("Unknown type %q in an inline fragment", item.TypeCondition)}
 				}
 				n.on = under
 			}
-			if err := s.knownDirectives(item.Directives); err != nil {
+			if err := r.s.knownDirectives(item.Directives); err != nil {
 				return nil, err
 			}
 			var err *fieldSetError
-			if n.sub, err = s.selections(under, item.SelectionSet, visit); err != nil {
+			if n.sub, err = r.selections(under, item.SelectionSet); err != nil {
 				return nil, err
 			}
 			out = append(out, n)
 		case *ast.Field:
-			n, err := s.fieldSelection(parent, item, visit)
+			n, err := r.field(parent, item)
 			if err != nil {
 				return nil, err
 			}
@@ -83,12 +96,12 @@ func (s *schema) selections(parent *typeDef, set ast.SelectionSet, visit func(*f
 	return out, nil
 }
 
-func (s *schema) fieldSelection(parent *typeDef, item *ast.Field, visit func(*fieldDef) *fieldSetError) (*selection, *fieldSetError) {
+func (r *fieldSetReader) field(parent *typeDef, item *ast.Field) (*selection, *fieldSetError) {
 	n := &selection{parent: parent, name: item.Name, args: item.Arguments, directives: item.Directives}
 	if item.Alias != item.Name {
 		n.alias = item.Alias
 	}
-	if err := s.knownDirectives(item.Directives); err != nil {
+	if err := r.s.knownDirectives(item.Directives); err != nil {
 		return nil, err
 	}
 	if item.Name == "__typename" {
@@ -103,15 +116,17 @@ func (s *schema) fieldSelection(parent *typeDef, item *ast.Field, visit func(*fi
 		return nil, &fieldSetError{message: sprintf("Cannot query field %q on type %q (if the field is defined in another subgraph, you need to add it to this subgraph with @external).", item.Name, parent.name)}
 	}
 	n.field = f
-	if visit != nil {
-		if err := visit(f); err != nil {
+	if r.visit != nil {
+		if err := r.visit(f); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.checkArguments(f, item.Arguments); err != nil {
-		return nil, err
+	if r.arguments {
+		if err := r.s.checkArguments(f, item.Arguments); err != nil {
+			return nil, err
+		}
 	}
-	t := s.types[f.typ.Name()]
+	t := r.s.types[f.typ.Name()]
 	if !t.composite() {
 		if len(item.SelectionSet) > 0 {
 			return nil, &fieldSetError{message: sprintf("Field %q has no subfields, as its type is %s", f.coordinate(), f.typ)}
@@ -122,7 +137,7 @@ func (s *schema) fieldSelection(parent *typeDef, item *ast.Field, visit func(*fi
 		return nil, &fieldSetError{message: sprintf("Invalid empty selection set for field %q of non-leaf type %s", f.coordinate(), f.typ)}
 	}
 	var err *fieldSetError
-	n.sub, err = s.selections(t, item.SelectionSet, visit)
+	n.sub, err = r.selections(t, item.SelectionSet)
 	return n, err
 }
 

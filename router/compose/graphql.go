@@ -114,6 +114,8 @@ func (g *graphqlErrors) field(f *fieldDef) {
 		}
 		if f.value != nil && !g.s.validValue(f.value, f.typ) {
 			g.add(f.pos, "Invalid default value (got: %s) provided for input field %s of type %s.", printValue(f.value), f.coordinate(), f.typ)
+		} else if f.value != nil {
+			g.s.coerce(f.value, f.typ)
 		}
 		return
 	}
@@ -153,6 +155,8 @@ func (g *graphqlErrors) arg(a *argDef, coordinate string) {
 	}
 	if a.value != nil && !g.s.validValue(a.value, a.typ) {
 		g.add(a.pos, "Invalid default value (got: %s) provided for argument %s of type %s.", printValue(a.value), coordinate, a.typ)
+	} else if a.value != nil {
+		g.s.coerce(a.value, a.typ)
 	}
 }
 
@@ -323,6 +327,8 @@ func (g *graphqlErrors) applied(at ast.DirectiveLocation, coordinate string, lis
 			}
 			if g.input(def.typ) && !g.s.validValue(a.value, def.typ) {
 				g.add(a.pos, "Invalid value for \"@%s(%s:)\" of type %q in application of \"@%s\" to %q.", d.name, a.name, def.typ, d.name, coordinate)
+			} else if g.input(def.typ) {
+				g.s.coerce(a.value, def.typ)
 			}
 		}
 		for _, a := range d.def.args {

@@ -86,7 +86,11 @@ func (s *schema) readLinks() []Error {
 	if len(e.errs) == 0 {
 		s.checkLinkNames(e)
 	}
+	named := len(e.errs) == 0
 	for _, l := range s.links {
+		if !named {
+			break
+		}
 		switch l.identity {
 		case linkIdentity:
 			if l.version != (version{1, 0}) {

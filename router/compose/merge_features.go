@@ -51,7 +51,7 @@ func (m *merger) prepareFeatures() bool {
 	for _, d := range builtInDirectives() {
 		if d.name == "deprecated" || d.name == "specifiedBy" {
 			for i, s := range m.schemas {
-				if have := s.directives[d.name]; have != nil && have.builtIn {
+				if have := s.directives[d.name]; have != nil && within(have.locations, d.locations) {
 					m.carried[i][d.name] = &carriedDirective{name: d.name, def: d}
 				}
 			}
@@ -69,6 +69,19 @@ func (m *merger) prepareFeatures() bool {
 		return false
 	}
 	m.carryComposed()
+	return true
+}
+
+func within(small, large []ast.DirectiveLocation) bool {
+	for _, l := range small {
+		found := false
+		for _, o := range large {
+			found = found || l == o
+		}
+		if !found {
+			return false
+		}
+	}
 	return true
 }
 
@@ -334,10 +347,10 @@ func (m *merger) carryLinked(identity string, list []composed) {
 		for _, a := range c.def.args {
 			m.noteUsage(a.typ, true)
 		}
-		for i, s := range m.schemas {
-			l, element := s.element("@" + name)
-			if l != nil && l.identity == identity && element == c.element && l.version.major == c.link.version.major && s.directives[name] != nil {
-				m.carried[i][name] = &carriedDirective{name: name, def: c.def, feature: feat, repeatable: c.def.repeatable}
+		// Subgraphs that do not ask for it keep what they apply to themselves.
+		for _, o := range list {
+			if o.name == name && o.link.version.major == c.link.version.major {
+				m.carried[o.subgraph][name] = &carriedDirective{name: name, def: c.def, feature: feat, repeatable: c.def.repeatable}
 			}
 		}
 	}

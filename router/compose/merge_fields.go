@@ -376,7 +376,7 @@ func (m *merger) contextArguments(i int, f *fieldDef) *ast.Value {
 		add("context", stringValue(m.schemas[i].name+"__"+name))
 		add("name", stringValue(a.name))
 		add("type", stringValue(a.typ.String()))
-		add("selection", stringValue(" "+sel))
+		add("selection", stringValue(sel))
 		items = append(items, v)
 	}
 	if items == nil {

@@ -134,6 +134,10 @@ func parse(sub Subgraph) (*schema, []Error) {
 			invalid(d.Position, "Cannot extend non-%s type %q.", kindWord(d.Kind), d.Name)
 			continue
 		}
+		if t.builtIn {
+			invalid(d.Position, "Cannot extend built-in type %q", d.Name)
+			continue
+		}
 		t.extended = true
 		extensions[d.Name]++
 		t.declare(d, extensions[d.Name])
@@ -164,6 +168,8 @@ func parse(sub Subgraph) (*schema, []Error) {
 		if name == "" {
 			if t := s.types[defaultRoot(op)]; t != nil && t.kind == ast.Object {
 				s.roots[op] = t.name
+			} else if t != nil {
+				invalid(t.pos, "The type %s must be an object type, as it is the root of an operation.", t.name)
 			}
 			continue
 		}

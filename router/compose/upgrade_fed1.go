@@ -353,6 +353,11 @@ func (s *schema) referenced(t *typeDef) bool {
 // shareable marks what several subgraphs resolve.
 func (u *upgrader) shareable(keys map[*fieldDef]bool) {
 	mark := func(applied *[]*directive) {
+		for _, d := range *applied {
+			if d.name == "shareable" {
+				return
+			}
+		}
 		*applied = append(*applied, &directive{name: "shareable", fed: "shareable", def: u.s.directives["shareable"]})
 	}
 	if u.s.directives["shareable"] == nil {

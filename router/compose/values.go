@@ -60,6 +60,37 @@ func (s *schema) validValue(v *ast.Value, typ *ast.Type) bool {
 	return false
 }
 
+// coerce rewrites a literal that is valid for a type in the form that every reader of GraphQL takes: strings quoted, enum
+// values and integers plain.
+func (s *schema) coerce(v *ast.Value, typ *ast.Type) {
+	if typ.Elem != nil {
+		if v.Kind != ast.ListValue {
+			s.coerce(v, typ.Elem)
+			return
+		}
+		for _, c := range v.Children {
+			s.coerce(c.Value, typ.Elem)
+		}
+		return
+	}
+	t := s.types[typ.NamedType]
+	switch {
+	case v.Kind == ast.NullValue:
+	case t.kind == ast.Enum && isString(v):
+		v.Kind = ast.EnumValue
+	case t.kind == ast.InputObject:
+		for _, c := range v.Children {
+			s.coerce(c.Value, t.field(c.Name).typ)
+		}
+	case (t.name == "String" || t.name == "ID") && v.Kind == ast.EnumValue:
+		v.Kind = ast.StringValue
+	case t.name == "Int" && v.Kind == ast.FloatValue:
+		if r, ok := new(big.Rat).SetString(v.Raw); ok {
+			v.Kind, v.Raw = ast.IntValue, r.Num().String()
+		}
+	}
+}
+
 func integral(raw string) bool {
 	if len(raw) > 40 {
 		return false
