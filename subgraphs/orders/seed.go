@@ -81,22 +81,20 @@ func Seed(ctx context.Context, o SeedOptions) error {
 	if err := mongodb.EnsureIndexes(ctx, o.DB, indexes); err != nil {
 		return err
 	}
-	orders := seedOrders(o.Customers, o.Products, now())
 	s := &seeder{
 		orders: o.DB.Collection(collectionOrders), payments: payments,
 		desk:  &desk{temporal: o.Temporal, log: slog.New(slog.DiscardHandler)},
 		store: newStore(o.DB, nil, slog.New(slog.DiscardHandler)),
+	}
+	orders := seedOrders(o.Customers, o.Products, now())
+	if err := s.number(ctx, orders); err != nil {
+		return err
 	}
 	if err := s.invoices(ctx, orders); err != nil {
 		return err
 	}
 	if err := each(ctx, orders, s.add); err != nil {
 		return err
-	}
-	// Numbers go on after those of the seed.
-	_, err = counters.UpdateOne(ctx, byID("orders"), bson.D{{Key: "$max", Value: bson.D{{Key: "value", Value: int64(len(orders))}}}}, options.UpdateOne().SetUpsert(true))
-	if err != nil {
-		return fmt.Errorf("seed the order numbers: %w", err)
 	}
 	if _, err := counters.InsertOne(ctx, byID("seed")); err != nil && !mongo.IsDuplicateKeyError(err) {
 		return fmt.Errorf("mark orders as seeded: %w", err)
@@ -131,6 +129,26 @@ type seeder struct {
 	payments *payment.Client
 	desk     *desk
 	store    *store
+}
+
+// number gives the orders their numbers, the same ones when a seeding that was broken off begins anew.
+func (s *seeder) number(ctx context.Context, orders []*Order) error {
+	first, err := s.store.nextNumber(ctx, len(orders))
+	if err != nil {
+		return err
+	}
+	var taken struct {
+		First int64 `bson:"first"`
+	}
+	err = s.store.counters.FindOneAndUpdate(ctx, byID("seedNumbers"), bson.D{{Key: "$setOnInsert", Value: bson.D{{Key: "first", Value: first}}}},
+		options.FindOneAndUpdate().SetUpsert(true).SetReturnDocument(options.After)).Decode(&taken)
+	if err != nil {
+		return fmt.Errorf("take the numbers of the seed: %w", err)
+	}
+	for n, o := range orders {
+		o.Number = formatNumber(taken.First + int64(n))
+	}
+	return nil
 }
 
 // invoices gives the orders that were paid their invoice numbers, in the order of their dates.
@@ -232,9 +250,6 @@ func seedOrders(customers []SeedCustomer, products []SeedProduct, at time.Time) 
 	slices.SortFunc(orders, func(a, b *Order) int {
 		return cmp.Or(a.PlacedAt.Compare(b.PlacedAt), cmp.Compare(a.ID, b.ID))
 	})
-	for n, o := range orders {
-		o.Number = formatNumber(int64(n + 1))
-	}
 	return orders
 }
 

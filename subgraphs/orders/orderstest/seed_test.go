@@ -53,7 +53,7 @@ func TestSeed(t *testing.T) {
 		}
 		by[o.Status] = append(by[o.Status], o)
 	}
-	if len(seeded) != 35 {
+	if len(seeded) != 36 {
 		t.Errorf("%d orders were seeded", len(seeded))
 	}
 	for _, status := range []string{"PENDING", "RESERVED", "CONFIRMED", "SHIPPED", "DELIVERED", "CANCELLED", "FAILED", "RETURNED"} {
