@@ -22,7 +22,7 @@ type (
 		Total                    money
 		Customer                 *struct{ ID string }
 		Payment                  struct {
-			Status                          string
+			Status                         string
 			Authorised, Captured, Refunded money
 		}
 		Shipments []struct{ ID, Status string }
