@@ -64,6 +64,7 @@ func (c *console) functions() template.FuncMap {
 		"clause":    func(s string) string { return strings.TrimSuffix(s, ".") },
 		"humanise":  humanise,
 		"capital":   capital,
+		"waiting":   waiting,
 		"hasPrefix": strings.HasPrefix,
 		"under":     func(status string) bool { return c.underWay(status) },
 		"pair":      func(a, b any) pair { return pair{a, b} },
@@ -72,6 +73,14 @@ func (c *console) functions() template.FuncMap {
 
 // pair hands two things to a template that takes one.
 type pair struct{ A, B any }
+
+// waiting makes a sentence of what an erasure waits for: of "the grace to end", and of what is a sentence already.
+func waiting(what string) string {
+	if strings.HasSuffix(what, ".") {
+		return what
+	}
+	return "It waits for " + what + "."
+}
 
 // until says in days how far t is from now.
 func until(now, t time.Time) string {

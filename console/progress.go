@@ -23,6 +23,25 @@ type phase struct {
 	Stations    []station
 }
 
+// wave is a step with the services that do it, which follow one another.
+type wave struct {
+	Name  string
+	Steps []step
+}
+
+// Waves gives the steps in their order, those of the same name and next to each other together.
+func (e tracked) Waves() []wave {
+	var all []wave
+	for _, s := range e.Steps {
+		if len(all) == 0 || all[len(all)-1].Name != s.Name {
+			all = append(all, wave{Name: s.Name})
+		}
+		last := &all[len(all)-1]
+		last.Steps = append(last.Steps, s)
+	}
+	return all
+}
+
 // erasureView is the page of an erasure. Progress and Actions are rendered apart, so that the page exchanges only what
 // has changed: whoever is in the middle of a form keeps it.
 type erasureView struct {

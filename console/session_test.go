@@ -130,6 +130,8 @@ func TestWords(t *testing.T) {
 		{number(1234567), "1,234,567"},
 		{number(-1234), "−1,234"},
 		{number(999), "999"},
+		{waiting("the grace to end"), "It waits for the grace to end."},
+		{waiting("Staff: look."), "Staff: look."},
 		{term8601("P8Y"), "8 years"},
 		{term8601("P1M"), "1 month"},
 		{term8601("PT4H"), "PT4H"},

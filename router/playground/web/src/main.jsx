@@ -33,14 +33,16 @@ async function send(url, init) {
   return response;
 }
 
+// GraphiQL fills the editors of the first tab by itself, all but those of variables and headers.
+const first = localStorage.getItem('graphiql:tabState') === null ? tabs[0] : {};
+
 const fetcher = createGraphiQLFetcher({ url: new URL(endpoint, location.href).href, fetch: send });
 const plugins = [HISTORY_PLUGIN, queryPlanPlugin(plans)];
 
 function Playground() {
-  // A schema is read anew for a new identity only when the page is loaded anew: every role sees the same one.
   const [role, setRole] = useState(identity.role);
   return (
-    <GraphiQL fetcher={fetcher} plugins={plugins} defaultTabs={tabs} defaultEditorToolsVisibility={false}>
+    <GraphiQL fetcher={fetcher} plugins={plugins} defaultTabs={tabs} initialVariables={first.variables} initialHeaders={first.headers}>
       <GraphiQL.Logo>
         <span className="playground-title">{title}</span>
         {tokenUrl && (
