@@ -22,7 +22,7 @@ import (
 // visible gives an order that a principal may see; nil for one that does not exist, was never taken, or belongs to
 // another: who asks cannot tell these apart.
 func (d *desk) visible(ctx context.Context, p identity.Principal, id string) (*Order, error) {
-	if len(id) > maxID {
+	if !opaque("ord_", id) {
 		return nil, nil
 	}
 	o, err := d.store.get(ctx, id)
@@ -101,7 +101,7 @@ func (d *desk) advance(ctx context.Context, p identity.Principal, in graph.Advan
 		event.Status = string(*to)
 	}
 	var refused refusals
-	if event.ShipmentID != "" && len(o.Shipments) > 0 && !slices.ContainsFunc(o.Shipments, func(s Shipment) bool { return s.ID == event.ShipmentID }) {
+	if event.ShipmentID != "" && !opaque("shp_", event.ShipmentID) || event.ShipmentID != "" && len(o.Shipments) > 0 && !slices.ContainsFunc(o.Shipments, func(s Shipment) bool { return s.ID == event.ShipmentID }) {
 		refused.add(graph.UserErrorCodeNotFound, "The order has no such shipment: take its id from `shipments`.", "shipmentId")
 		return o, refused, nil
 	}

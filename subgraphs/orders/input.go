@@ -46,6 +46,15 @@ func (r *refusals) text(value string, lo, hi int, path ...string) {
 	}
 }
 
+// opaque reports whether a text has the form of an id: a prefix and letters, digits, dashes and underscores. Ids travel to
+// workflows and to the payment provider, so that nothing that a person could write freely may pass for one.
+func opaque(prefix, id string) bool {
+	rest, ok := strings.CutPrefix(id, prefix)
+	return ok && rest != "" && len(id) <= maxID && !strings.ContainsFunc(rest, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_'
+	})
+}
+
 func text(p *string) string {
 	if p == nil {
 		return ""
@@ -57,7 +66,9 @@ func text(p *string) string {
 func checkPlace(in graph.PlaceOrderInput) refusals {
 	var r refusals
 	r.text(in.IdempotencyKey, minKey, maxKey, "idempotencyKey")
-	r.text(in.PaymentMethod, 1, maxID, "paymentMethod")
+	if !opaque("pm_", in.PaymentMethod) {
+		r.add(graph.UserErrorCodeInvalid, "This is no means of payment: give the provider's name of one, such as \"pm_card_visa\".", "paymentMethod")
+	}
 	r.text(text(in.Note.Value()), 0, maxText, "note")
 	switch {
 	case len(in.Lines) == 0:
@@ -68,7 +79,9 @@ func checkPlace(in graph.PlaceOrderInput) refusals {
 		seen := map[string]bool{}
 		for i, l := range in.Lines {
 			at := strconv.Itoa(i)
-			r.text(l.ProductID, 1, maxID, "lines", at, "productId")
+			if !opaque("prd_", l.ProductID) {
+				r.add(graph.UserErrorCodeNotFound, "There is no such product: remove the line.", "lines", at)
+			}
 			if seen[l.ProductID] {
 				r.add(graph.UserErrorCodeInvalid, "The product stands in two lines: put it in one.", "lines", at, "productId")
 			}

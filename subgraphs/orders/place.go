@@ -44,8 +44,8 @@ func (d *desk) place(ctx context.Context, p identity.Principal, in graph.PlaceOr
 		customerID = p.Subject
 	case customerID == "":
 		refused.add(graph.UserErrorCodeRequired, "Say for which customer the order is.", "customerId")
-	default:
-		refused.text(customerID, 1, maxID, "customerId")
+	case !opaque("cus_", customerID):
+		refused.add(graph.UserErrorCodeNotFound, "There is no such customer: check the id.", "customerId")
 	}
 	if refused = append(refused, checkPlace(in)...); len(refused) > 0 {
 		return nil, refused, nil

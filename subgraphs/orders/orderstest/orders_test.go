@@ -124,8 +124,10 @@ func TestRefusals(t *testing.T) {
 		"too few in stock": {func(in map[string]any) {
 			in["lines"] = []map[string]any{{"productId": "prd_scarce", "quantity": 2}}
 		}, "OUT_OF_STOCK@input.lines.0"},
-		"no lines":      {func(in map[string]any) { in["lines"] = []any{} }, "REQUIRED@input.lines"},
-		"quantity zero": {func(in map[string]any) { in["lines"].([]map[string]any)[0]["quantity"] = 0 }, "INVALID@input.lines.0.quantity"},
+		"what is no product's id":     {func(in map[string]any) { in["lines"].([]map[string]any)[0]["productId"] = "Jane Roe" }, "NOT_FOUND@input.lines.0"},
+		"what is no means of payment": {func(in map[string]any) { in["paymentMethod"] = "Jane's card" }, "INVALID@input.paymentMethod"},
+		"no lines":                    {func(in map[string]any) { in["lines"] = []any{} }, "REQUIRED@input.lines"},
+		"quantity zero":               {func(in map[string]any) { in["lines"].([]map[string]any)[0]["quantity"] = 0 }, "INVALID@input.lines.0.quantity"},
 		"a product twice": {func(in map[string]any) {
 			in["lines"] = append(in["lines"].([]map[string]any), in["lines"].([]map[string]any)[0])
 		}, "INVALID@input.lines.1.productId"},
