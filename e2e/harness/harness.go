@@ -327,3 +327,18 @@ func free(base int) bool {
 	}
 	return true
 }
+
+// ResidentMB is the memory that the process holds, in megabytes, or 0 where the system does not tell.
+func (l *running) ResidentMB() float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", l.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		var kb float64
+		if _, err := fmt.Sscanf(line, "VmRSS: %f kB", &kb); err == nil {
+			return kb / 1000
+		}
+	}
+	return 0
+}
