@@ -343,4 +343,4 @@ func (o *Order) seedEnd(status string, n int) {
 }
 
 // seedWarehouses are the warehouses from which past orders came.
-var seedWarehouses = []string{"BER", "LON", "LYO"}
+var seedWarehouses = []string{"BER", "LIV", "LYO"}
