@@ -58,12 +58,15 @@ func (c *compiler) project(n *node, typeName string, sets []guarded) (*objectPro
 	// Where the runtime type makes no difference nobody asks for it: what a subgraph knows under the interface's own name
 	// (@interfaceObject) may have no other.
 	general, err := c.fields(n, def, sets)
+	if t := c.sg.Type(def.Name); t != nil && len(t.Possible) == 1 && len(out.byType) == 1 {
+		general, err = out.byType[t.Possible[0].Name], nil // there is no other
+	}
 	if err != nil {
-		return nil, err
+		return out, nil // it asks for what only some of the types have
 	}
 	same := true
 	for _, fields := range out.byType {
-		same = same && slices.EqualFunc(general, fields, projected.equal)
+		same = same && len(general) == len(fields) && (len(fields) == 0 || &general[0] == &fields[0] || slices.EqualFunc(general, fields, projected.equal))
 	}
 	if same {
 		out.general, out.declared = general, def.Name

@@ -223,7 +223,8 @@ func (b *builder) conditions(at *selection, v *vertex, it *item, types typeSet) 
 		if in := at.static.in[v.subgraph]; in != nil {
 			f := at.static.fields[it.name]
 			if f != nil && f.sources[v.subgraph] != nil && in.possible.intersect(v.types).within(types) {
-				if src := f.sources[v.subgraph]; b.search.resolves(src) && src.plain() {
+				src, own := f.sources[v.subgraph], b.search.sourceAt(v, types, it)
+				if b.search.resolves(src) && src.plain() && (it.leaf || own == nil || src.out == own.out) {
 					return []*typeNode{nil}
 				}
 			}

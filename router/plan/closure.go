@@ -183,7 +183,7 @@ func (s *search) targets(class typeSet) []target {
 			keys = commonKeys(keys, s.g.types[t].in[g])
 		}
 		if len(keys) > 0 {
-			out = append(out, target{subgraph: g, keys: keys})
+			out = append(out, target{subgraph: g, keys: widenedKeys(keys, class)})
 		}
 	}
 	for _, iface := range first.objects {
@@ -195,6 +195,35 @@ func (s *search) targets(class typeSet) []target {
 				out = append(out, target{subgraph: g, keys: in.keys, object: iface, real: !in.object})
 			}
 		}
+	}
+	return out
+}
+
+// widened gives the items of a key or a requirement of one object type as those of all types of a class, which have the
+// same one.
+func widened(items []*item, class typeSet) []*item {
+	if len(class) < 2 {
+		return items
+	}
+	out := make([]*item, len(items))
+	for i, it := range items {
+		out[i] = it
+		if it.decl != nil && !it.decl.abstract {
+			wide := *it
+			wide.types = class
+			out[i] = &wide
+		}
+	}
+	return out
+}
+
+func widenedKeys(keys []*keyNode, class typeSet) []*keyNode {
+	if len(class) < 2 {
+		return keys
+	}
+	out := make([]*keyNode, len(keys))
+	for i, k := range keys {
+		out[i] = &keyNode{text: k.text, items: widened(k.items, class)}
 	}
 	return out
 }
@@ -510,13 +539,14 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 		for _, o := range class[1:] {
 			t.keys = commonKeys(t.keys, s.g.types[o].in[src.subgraph])
 		}
+		t.keys = widenedKeys(t.keys, class)
 	}
 	needs, deps, key := s.keyNeeds(c.vertices, class, &t, -1)
 	if key == nil {
 		return nil, nil
 	}
 	s.conditions++
-	more, ok, err := s.solve(p, class, src.requires)
+	more, ok, err := s.solve(p, class, widened(src.requires, class))
 	s.conditions--
 	if err != nil || !ok {
 		return nil, err
@@ -535,6 +565,30 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 		key: key, source: src, needs: append(needs, more...), deps: unique(deps), self: moveCost})
 	c.required[src.id] = v
 	return v, nil
+}
+
+// solveRequirement finds what a source requires. Where all has to be settled it must be found from the source's own subgraph, so
+// that whoever stands there already can have it too.
+func (s *search) solveRequirement(p *place, c *closure, class typeSet, src *sourceNode) ([]*need, bool, error) {
+	s.conditions++
+	defer func() { s.conditions-- }()
+	if !s.settled {
+		return s.solve(p, class, src.requires)
+	}
+	for _, v := range c.vertices {
+		if v.subgraph != src.subgraph {
+			continue
+		}
+		own := &place{static: p.static, possible: class, scope: newScope(), children: map[string]*place{}, objects: v.object}
+		at := *v
+		at.place, at.types, at.kind = own, class, fieldVertex
+		own.arrivals = []*vertex{s.newVertex(at)}
+		needs, ok, err := s.solve(own, class, src.requires)
+		if ok || err != nil {
+			return needs, ok, err
+		}
+	}
+	return nil, false, nil
 }
 
 // solve finds the leaves of a requirement and the vertices that can answer them.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -144,6 +145,13 @@ func (g *graph) members(n *typeNode) {
 			n.visible = append(n.visible, id)
 		}
 	}
+	if len(n.possible) == 0 && n.model.Kind == supergraph.Interface && slices.ContainsFunc(n.model.In, func(m supergraph.Membership) bool { return m.InterfaceObject }) {
+		// Nothing implements it, but a subgraph has objects of it: they are of no other type.
+		n.possible = typeSet{n.id}
+		if !n.model.Inaccessible {
+			n.visible = n.possible
+		}
+	}
 	n.possible, n.visible = sorted(n.possible), sorted(n.visible)
 	n.in = make([]*typeIn, g.size)
 	for _, m := range n.model.In {
@@ -161,6 +169,9 @@ func (g *graph) members(n *typeNode) {
 			}
 		default:
 			for _, id := range n.possible {
+				if id == n.id {
+					in.possible = n.possible
+				}
 				for _, i := range g.types[id].model.Implements {
 					if i.Graph == m.Graph && i.Interface == n.name {
 						in.possible = append(in.possible, id)

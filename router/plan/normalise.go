@@ -306,6 +306,9 @@ func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard) e
 			c.insertAfter(gr, other)
 			gr.types = common
 		}
+		if narrower(t, gr.decl, f.Name) {
+			gr.decl, gr.field = t, f
+		}
 		if len(f.SelectionSet) > 0 || !containsGuard(gr.guards, guard) {
 			gr.guards = append(gr.guards, guard)
 			gr.subs = append(gr.subs, f.SelectionSet)
@@ -321,6 +324,16 @@ func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard) e
 	c.byKey[key] = append(c.byKey[key], gr)
 	c.order = append(c.order, gr)
 	return nil
+}
+
+// narrower reports whether a field leads to fewer types on t than on decl: what is selected below it may exist on those
+// alone.
+func narrower(t, decl *typeNode, field string) bool {
+	if t == nil || decl == nil || t == decl {
+		return false
+	}
+	here, there := t.fields[field], decl.fields[field]
+	return here != nil && there != nil && !here.leaf && !there.leaf && here.out != there.out && here.out.possible.within(there.out.possible)
 }
 
 func (c *collector) insertAfter(at, gr *group) {

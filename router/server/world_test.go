@@ -41,7 +41,8 @@ func (w *world) thing(declared string) *thing {
 			t.types = append(t.types, p.Name)
 		}
 		slices.Sort(t.types)
-	} else {
+	}
+	if len(t.types) == 0 {
 		t.types = []string{declared}
 	}
 	w.things = append(w.things, t)
