@@ -19,11 +19,9 @@ func (s *schema) complete() []Error {
 	if len(linkErrs) > 0 && !explicit {
 		return linkErrs
 	}
-	if explicit {
-		// Where a schema names the link specification itself, what is wrong with its structure comes before its links.
-		if errs := s.checkStructure(); len(errs) > 0 {
-			return errs
-		}
+	// Where a schema links the link specification itself, what is wrong with its structure comes before its links.
+	if errs := s.checkStructure(explicit); len(errs) > 0 {
+		return errs
 	}
 	errs := linkErrs
 	if l := s.linkTo(linkIdentity); l != nil {
@@ -41,23 +39,20 @@ func (s *schema) complete() []Error {
 	return s.checkReferences(func(string) bool { return false })
 }
 
-// checkStructure finds types that are named and do not exist, fields that exist twice, and unknown directives on the schema.
-func (s *schema) checkStructure() []Error {
+// checkStructure finds what keeps a schema from being put together: types that are named and do not exist or are of the wrong
+// kind, and fields that exist twice; with directives, also unknown directives on the schema.
+func (s *schema) checkStructure(directives bool) []Error {
 	errs := s.checkReferences(func(name string) bool {
 		l, _ := s.element(name)
 		return l != nil && !s.mentions(name)
 	})
-	for _, t := range s.order {
-		seen := map[string]bool{}
-		for _, f := range t.fields {
-			if seen[f.name] {
-				errs = append(errs, s.errorf(codeInvalidGraphQL, f.pos, "Field %s already exists on %s", f.name, t.name))
-			}
-			seen[f.name] = true
-		}
+	if len(errs) == 0 {
+		g := &graphqlErrors{s: s}
+		g.structure()
+		errs = g.errs
 	}
 	for _, d := range s.applied {
-		if s.directives[d.name] == nil && !s.comesLinked(d.name) {
+		if directives && s.directives[d.name] == nil && !s.comesLinked(d.name) {
 			errs = append(errs, s.errorf(codeInvalidGraphQL, d.pos, "Unknown directive \"@%s\".%s", d.name, s.suggestion(d.name)))
 		}
 	}

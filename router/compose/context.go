@@ -223,7 +223,7 @@ func (s *schema) overlaps(a, b *typeDef) bool {
 }
 
 func (s *schema) contextLeaf(on *typeDef, set ast.SelectionSet, arg *ast.Type) string {
-	parsed, err := (&fieldSetReader{s: s, arguments: true}).selections(on, set)
+	parsed, err := (&fieldSetReader{s: s, strict: true}).selections(on, set)
 	if err != nil {
 		return sprintf("it is invalid for type %s. Error: %s", on.name, err.message)
 	}

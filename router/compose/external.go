@@ -34,7 +34,7 @@ func (s *schema) findFakeExternal() {
 			if v == nil || !isString(v) {
 				continue
 			}
-			set, err := s.parseFieldSet(t, v.Raw, nil)
+			set, err := s.readFieldSet(t, v.Raw, nil, false)
 			if err != nil {
 				continue
 			}

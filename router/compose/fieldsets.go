@@ -35,8 +35,8 @@ func (s *schema) parseFieldSet(parent *typeDef, text string, visit func(*fieldDe
 	return s.readFieldSet(parent, text, visit, true)
 }
 
-// readFieldSet is parseFieldSet, with or without a look at the arguments.
-func (s *schema) readFieldSet(parent *typeDef, text string, visit func(*fieldDef) *fieldSetError, arguments bool) ([]*selection, *fieldSetError) {
+// readFieldSet is parseFieldSet; unless it is strict it skips what does not exist, and looks at no arguments.
+func (s *schema) readFieldSet(parent *typeDef, text string, visit func(*fieldDef) *fieldSetError, strict bool) ([]*selection, *fieldSetError) {
 	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
 		text = "{" + text + "}"
 	}
@@ -47,15 +47,15 @@ func (s *schema) readFieldSet(parent *typeDef, text string, visit func(*fieldDef
 	if len(doc.Operations) != 1 || len(doc.Fragments) > 0 || doc.Operations[0].Operation != ast.Query {
 		return nil, &fieldSetError{message: "it must be one selection set"}
 	}
-	r := &fieldSetReader{s: s, visit: visit, arguments: arguments}
+	r := &fieldSetReader{s: s, visit: visit, strict: strict}
 	return r.selections(parent, doc.Operations[0].SelectionSet)
 }
 
 // fieldSetReader finds the fields of one field set.
 type fieldSetReader struct {
-	s         *schema
-	visit     func(*fieldDef) *fieldSetError
-	arguments bool
+	s      *schema
+	visit  func(*fieldDef) *fieldSetError
+	strict bool
 }
 
 func (r *fieldSetReader) selections(parent *typeDef, set ast.SelectionSet) ([]*selection, *fieldSetError) {
@@ -72,12 +72,15 @@ func (r *fieldSetReader) selections(parent *typeDef, set ast.SelectionSet) ([]*s
 			under := parent
 			if item.TypeCondition != "" {
 				under = r.s.types[item.TypeCondition]
+				if under == nil && !r.strict {
+					continue
+				}
 				if under == nil || !under.composite() {
 					return nil, &fieldSetError{message: sprintf("Unknown type %q in an inline fragment", item.TypeCondition)}
 				}
 				n.on = under
 			}
-			if err := r.s.knownDirectives(item.Directives); err != nil {
+			if err := r.s.knownDirectives(item.Directives); err != nil && r.strict {
 				return nil, err
 			}
 			var err *fieldSetError
@@ -87,10 +90,12 @@ func (r *fieldSetReader) selections(parent *typeDef, set ast.SelectionSet) ([]*s
 			out = append(out, n)
 		case *ast.Field:
 			n, err := r.field(parent, item)
-			if err != nil {
+			if err != nil && r.strict {
 				return nil, err
 			}
-			out = append(out, n)
+			if n != nil {
+				out = append(out, n)
+			}
 		}
 	}
 	return out, nil
@@ -101,7 +106,7 @@ func (r *fieldSetReader) field(parent *typeDef, item *ast.Field) (*selection, *f
 	if item.Alias != item.Name {
 		n.alias = item.Alias
 	}
-	if err := r.s.knownDirectives(item.Directives); err != nil {
+	if err := r.s.knownDirectives(item.Directives); err != nil && r.strict {
 		return nil, err
 	}
 	if item.Name == "__typename" {
@@ -121,19 +126,22 @@ func (r *fieldSetReader) field(parent *typeDef, item *ast.Field) (*selection, *f
 			return nil, err
 		}
 	}
-	if r.arguments {
+	if r.strict {
 		if err := r.s.checkArguments(f, item.Arguments); err != nil {
 			return nil, err
 		}
 	}
 	t := r.s.types[f.typ.Name()]
 	if !t.composite() {
-		if len(item.SelectionSet) > 0 {
+		if len(item.SelectionSet) > 0 && r.strict {
 			return nil, &fieldSetError{message: sprintf("Field %q has no subfields, as its type is %s", f.coordinate(), f.typ)}
 		}
 		return n, nil
 	}
 	if len(item.SelectionSet) == 0 {
+		if !r.strict {
+			return n, nil
+		}
 		return nil, &fieldSetError{message: sprintf("Invalid empty selection set for field %q of non-leaf type %s", f.coordinate(), f.typ)}
 	}
 	var err *fieldSetError

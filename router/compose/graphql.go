@@ -19,6 +19,47 @@ func (g *graphqlErrors) add(pos *ast.Position, format string, args ...any) {
 	g.errs = append(g.errs, g.s.errorf(codeInvalidGraphQL, pos, format, args...))
 }
 
+// structure checks that fields exist once and that types stand where their kind may.
+func (g *graphqlErrors) structure() {
+	for _, t := range g.s.order {
+		seen := map[string]bool{}
+		for _, f := range t.fields {
+			if seen[f.name] {
+				g.add(f.pos, "Field %s already exists on %s", f.name, t.name)
+			}
+			seen[f.name] = true
+			g.fieldKinds(f)
+		}
+		for _, m := range t.members {
+			if o := g.s.types[m.name]; o != nil && o.kind != ast.Object {
+				g.add(m.pos, "Cannot add non-object type %s as member of union type %s", m.name, t.name)
+			}
+		}
+		for _, ref := range t.interfaces {
+			if i := g.s.types[ref.name]; i != nil && i.kind != ast.Interface {
+				g.add(ref.pos, "Cannot implement non-interface type %s", ref.name)
+			}
+		}
+	}
+}
+
+func (g *graphqlErrors) fieldKinds(f *fieldDef) {
+	if f.parent.kind == ast.InputObject {
+		if !g.input(f.typ) {
+			g.add(f.pos, "The type of %q must be an input type but got %q.", f.coordinate(), f.typ)
+		}
+		return
+	}
+	if t := g.s.types[f.typ.Name()]; t != nil && t.kind == ast.InputObject {
+		g.add(f.pos, "The type of %q must be an output type but got %q.", f.coordinate(), f.typ)
+	}
+	for _, a := range f.args {
+		if !g.input(a.typ) {
+			g.add(a.pos, "The type of \"%s(%s:)\" must be an input type but got %q.", f.coordinate(), a.name, a.typ)
+		}
+	}
+}
+
 // validateGraphQL checks the schema as GraphQL, whatever Federation says of it.
 func (s *schema) validateGraphQL() []Error {
 	g := &graphqlErrors{s: s}
@@ -95,11 +136,8 @@ func (g *graphqlErrors) typeDef(t *typeDef) {
 }
 
 func (g *graphqlErrors) input(typ *ast.Type) bool {
-	switch t := g.s.types[typ.Name()]; t.kind {
-	case ast.Scalar, ast.Enum, ast.InputObject:
-		return true
-	}
-	return false
+	t := g.s.types[typ.Name()]
+	return t == nil || t.kind == ast.Scalar || t.kind == ast.Enum || t.kind == ast.InputObject
 }
 
 func (g *graphqlErrors) field(f *fieldDef) {

@@ -65,9 +65,6 @@ func (m *merger) checkMerged() {
 			m.checkImplementations(t)
 		}
 	}
-	for _, itf := range m.merging(ast.Interface) {
-		m.checkInterfaceKeyCoverage(itf)
-	}
 	m.checkTransitiveAuth()
 	m.checkReservedTypes()
 }
@@ -80,7 +77,8 @@ func (m *merger) checkImplementations(t *typeDef) {
 			continue
 		}
 		for _, f := range itf.fields {
-			if t.field(f.name) != nil {
+			if have := t.field(f.name); have != nil {
+				m.checkImplementing(f, have)
 				continue
 			}
 			var declared, implementing []int
@@ -101,6 +99,26 @@ func (m *merger) checkImplementations(t *typeDef) {
 			}
 			m.errorf(codeInterfaceFieldNoImplem, append(append([]int{}, declared...), implementing...), "Interface field %q is declared in %s but type %q, which implements %q only in %s does not have field %q.", f.coordinate(), m.subgraphList(declared), t.name, itf.name, m.subgraphList(implementing), f.name)
 			m.at(at)
+		}
+	}
+}
+
+// checkImplementing demands that a merged field can stand for an interface's.
+func (m *merger) checkImplementing(want, have *fieldDef) {
+	if !m.subtype(want.typ, have.typ) {
+		m.errorf(codeInvalidGraphQL, m.having(have.parent.name), "Interface field %s expects type %s but %s of type %s is not a proper subtype.", want.coordinate(), want.typ, have.coordinate(), have.typ)
+	}
+	for _, a := range want.args {
+		h := have.arg(a.name)
+		if h == nil {
+			m.errorf(codeInvalidGraphQL, m.having(have.parent.name), "Interface field argument %s(%s:) expected but %s does not provide it.", want.coordinate(), a.name, have.coordinate())
+		} else if h.typ.String() != a.typ.String() {
+			m.errorf(codeInvalidGraphQL, m.having(have.parent.name), "Interface field argument %s(%s:) expects type %s but %s(%s:) is type %s.", want.coordinate(), a.name, a.typ, have.coordinate(), a.name, h.typ)
+		}
+	}
+	for _, a := range have.args {
+		if required(a.typ, a.value) && want.arg(a.name) == nil {
+			m.errorf(codeInvalidGraphQL, m.having(have.parent.name), "Field %s includes required argument %s that is missing from the Interface field %s.", have.coordinate(), a.name, want.coordinate())
 		}
 	}
 }

@@ -21,9 +21,7 @@ type merger struct {
 	carried []map[string]*carriedDirective
 	// features are the linked specifications of the supergraph, in the order in which they are linked.
 	features []*mergedFeature
-	// broken holds the types whose kinds do not agree.
-	broken map[string]bool
-	usage  map[string]*enumUsage
+	usage    map[string]*enumUsage
 	// overrides remembers what @override does to each field, by coordinate.
 	overrides map[string]*overriding
 }
@@ -35,7 +33,6 @@ func (c *composer) merge() *merger {
 		out:       &schema{types: map[string]*typeDef{}, directives: map[string]*directiveDef{}, roots: map[ast.Operation]string{}},
 		sources:   map[string][]*typeDef{},
 		fields:    map[string][]*fieldDef{},
-		broken:    map[string]bool{},
 		usage:     map[string]*enumUsage{},
 		overrides: map[string]*overriding{},
 	}
@@ -68,6 +65,9 @@ func (c *composer) merge() *merger {
 	}
 	m.mergeSchemaDefinition()
 	m.copyInterfaceObjectFields()
+	for _, itf := range m.merging(ast.Interface) {
+		m.checkInterfaceKeyCoverage(itf)
+	}
 	m.checkBases()
 	if q := m.out.types["Query"]; q == nil || len(q.fields) == 0 {
 		m.errorf(codeNoQueries, nil, "No queries found in any subgraph: a supergraph must have a query root type.")
@@ -171,7 +171,6 @@ func (m *merger) checkKinds(t *typeDef) {
 		kinds[kind] = append(kinds[kind], sprintf("%s in subgraph %q", word, m.schemas[i].name))
 	}
 	if len(order) > 1 {
-		m.broken[t.name] = true
 		message := ""
 		for i, k := range order {
 			if i > 0 {
@@ -226,7 +225,7 @@ func joined(list []string) string {
 func (m *merger) merging(k ast.DefinitionKind) []*typeDef {
 	var out []*typeDef
 	for _, t := range append([]*typeDef(nil), m.out.order...) {
-		if t.kind == k && !t.builtIn && !m.broken[t.name] {
+		if t.kind == k && !t.builtIn {
 			out = append(out, t)
 		}
 	}
@@ -278,7 +277,7 @@ func (m *merger) isRootName(name string) bool {
 // mergeImplements merges which interfaces types implement.
 func (m *merger) mergeImplements() {
 	for _, t := range m.out.order {
-		if !t.hasFields() || m.broken[t.name] {
+		if !t.hasFields() {
 			continue
 		}
 		for i, s := range m.sources[t.name] {
@@ -385,6 +384,9 @@ func (m *merger) mergeUnion(t *typeDef) {
 	seen := map[string]bool{}
 	for i, s := range m.sources[t.name] {
 		if s == nil {
+			continue
+		}
+		if s.kind != ast.Union {
 			continue
 		}
 		for _, ref := range s.members {

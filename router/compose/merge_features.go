@@ -69,7 +69,7 @@ func (m *merger) prepareFeatures() bool {
 		return false
 	}
 	m.carryComposed()
-	return true
+	return len(m.c.errors) == 0
 }
 
 func within(small, large []ast.DirectiveLocation) bool {

@@ -12,7 +12,7 @@ func (m *merger) mergeFields(t *typeDef) {
 	t.applied = spliceImplements(t.applied, implements)
 	types := m.sources[t.name]
 	for _, s := range types {
-		if s == nil {
+		if s == nil || !s.hasFields() {
 			continue
 		}
 		for _, f := range s.fields {
@@ -24,7 +24,7 @@ func (m *merger) mergeFields(t *typeDef) {
 	for _, f := range append([]*fieldDef(nil), t.fields...) {
 		sources := make([]*fieldDef, len(types))
 		for i, s := range types {
-			if s != nil {
+			if s != nil && s.hasFields() {
 				sources[i] = s.field(f.name)
 			}
 		}
@@ -164,7 +164,7 @@ func (m *merger) subgraphList(list []int) string {
 // checkDirectivesOnExternal refuses what would be merged from a definition that is not: an external one.
 func (m *merger) checkDirectivesOnExternal(i int, f *fieldDef) {
 	for _, d := range f.applied {
-		if c := m.carried[i][d.name]; c != nil && c.feature != nil {
+		if m.carried[i][d.name] != nil {
 			m.errorf(codeMergedDirectiveOnExternal, []int{i}, "[%s] Cannot apply merged directive @%s to external field %q", m.schemas[i].name, d.name, f.coordinate())
 			m.at(map[int]*ast.Position{i: d.pos})
 		}

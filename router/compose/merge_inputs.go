@@ -9,7 +9,7 @@ func (m *merger) mergeInput(t *typeDef) {
 	m.typeHeader(t)
 	types := m.sources[t.name]
 	for _, s := range types {
-		if s == nil {
+		if s == nil || s.kind != ast.InputObject {
 			continue
 		}
 		for _, f := range s.fields {
@@ -28,7 +28,10 @@ func (m *merger) mergeInput(t *typeDef) {
 		sources := make([]*fieldDef, len(types))
 		var missing, having, needed []int
 		for _, i := range with {
-			s := types[i].field(f.name)
+			var s *fieldDef
+			if types[i].kind == ast.InputObject {
+				s = types[i].field(f.name)
+			}
 			sources[i] = s
 			if s == nil {
 				missing = append(missing, i)

@@ -43,16 +43,15 @@ func (c *composer) load(subgraphs []Subgraph) {
 			c.errors = append(c.errors, Error{Code: codeInvalidSubgraphName, Message: sprintf("A subgraph named %q is given twice.", sub.Name), Subgraphs: []string{sub.Name}})
 			continue
 		}
-		if sub.Name == "" || sub.Name == "_" {
-			c.errors = append(c.errors, Error{Code: codeInvalidSubgraphName, Message: sprintf("Invalid name %q for a subgraph: this name is reserved", sub.Name), Subgraphs: []string{sub.Name}})
-			continue
-		}
 		s, errs := parse(sub)
 		if len(errs) == 0 {
 			errs = s.complete()
 		}
 		if len(errs) == 0 {
 			errs = s.validate()
+		}
+		if len(errs) == 0 && (sub.Name == "" || sub.Name == "_") {
+			errs = []Error{{Code: codeInvalidSubgraphName, Message: sprintf("Invalid name %q for a subgraph: this name is reserved", sub.Name), Subgraphs: []string{sub.Name}}}
 		}
 		c.errors = append(c.errors, errs...)
 		s.index = len(c.schemas)

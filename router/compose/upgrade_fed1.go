@@ -24,25 +24,23 @@ func (c *composer) upgrade() {
 	if len(old) == 0 {
 		return
 	}
-	for _, s := range old {
-		c.checkExtensions(s)
-	}
-	if len(c.errors) > 0 {
-		return
-	}
 	// What other subgraphs resolve is asked of them as they were written.
 	resolved := map[*schema]map[string]bool{}
 	for _, s := range c.schemas {
 		resolved[s] = s.resolvedFields()
 	}
+	var upgraded []*schema
 	for _, s := range old {
+		before := len(c.errors)
+		if c.checkExtensions(s); len(c.errors) > before {
+			continue
+		}
 		u := &upgrader{c: c, s: s, resolved: resolved}
-		u.run()
+		if u.run(); len(c.errors) == before {
+			upgraded = append(upgraded, s)
+		}
 	}
-	if len(c.errors) > 0 {
-		return
-	}
-	for _, s := range old {
+	for _, s := range upgraded {
 		c.errors = append(c.errors, s.validateFederation()...)
 	}
 }
@@ -125,9 +123,6 @@ func (u *upgrader) run() {
 	u.dropUnusedExternals()
 	u.shareable(keys)
 	u.dropTagsOnExternal()
-	if len(u.c.errors) > 0 {
-		return
-	}
 	s.version, s.upgraded = upgradeVersion, true
 	for _, f := range features() {
 		if have := s.directives[f.name]; have != nil && !have.generated && !fed1Feature(f.name) && f.since <= upgradeVersion.minor {

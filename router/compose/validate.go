@@ -31,7 +31,11 @@ func (s *schema) validateFederation() []Error {
 	errs = append(errs, provides...)
 	errs = append(errs, s.checkContexts()...)
 	errs = append(errs, s.checkExternal()...)
-	errs = append(errs, s.checkInterfaceKeys()...)
+	interfaceKeys, fatal := s.checkInterfaceKeys()
+	if fatal != nil {
+		return []Error{*fatal}
+	}
+	errs = append(errs, interfaceKeys...)
 	errs = append(errs, s.checkInterfaceObjects()...)
 	errs = append(errs, s.checkShareable()...)
 	errs = append(errs, s.checkCosts()...)
@@ -180,26 +184,33 @@ func (s *schema) checkExternal() []Error {
 	return errs
 }
 
-// checkInterfaceKeys demands that the implementations of an interface have its keys.
-func (s *schema) checkInterfaceKeys() []Error {
-	var errs []Error
+// checkInterfaceKeys demands that the implementations of an interface have its keys. It gives apart the error of a key that
+// cannot be compared, after which nothing else is reported.
+func (s *schema) checkInterfaceKeys() (errs []Error, fatal *Error) {
+	read := func(t *typeDef, d *directive) []*selection {
+		set, err := s.parseFieldSet(t, d.str("fields"), nil)
+		if err != nil && fatal == nil {
+			e := s.errorf("KEY_INVALID_FIELDS", d.pos, "On type %q, for @%s(fields: %s): %s", t.name, d.name, quote(d.str("fields")), err.message)
+			fatal = &e
+		}
+		return set
+	}
 	for _, t := range s.order {
 		if t.kind != ast.Interface {
 			continue
 		}
 		for _, d := range fedApplied(t.applied, "key") {
-			want, err := s.parseFieldSet(t, d.str("fields"), nil)
-			if err != nil {
-				continue
-			}
+			want := read(t, d)
 			for _, o := range s.possible(t) {
 				found, resolvable := false, false
 				for _, k := range fedApplied(o.applied, "key") {
-					have, err := s.parseFieldSet(o, k.str("fields"), nil)
-					if err == nil && canonical(have) == canonical(want) {
+					if canonical(read(o, k)) == canonical(want) {
 						found = true
 						resolvable = resolvable || isResolvable(k)
 					}
+				}
+				if fatal != nil {
+					return nil, fatal
 				}
 				switch {
 				case !found:
@@ -208,9 +219,12 @@ func (s *schema) checkInterfaceKeys() []Error {
 					errs = append(errs, s.errorf(codeInterfaceKeyNotOnImpl, d.pos, "Key @key(fields: %s) on interface type %q should be resolvable on all implementation types, but is declared with argument \"@key(resolvable:)\" set to false in type %q.", quote(d.str("fields")), t.name, o.name))
 				}
 			}
+			if fatal != nil {
+				return nil, fatal
+			}
 		}
 	}
-	return errs
+	return errs, nil
 }
 
 // isResolvable tells whether a subgraph can be entered by a key.
