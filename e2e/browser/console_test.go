@@ -158,3 +158,23 @@ func TestConsoleByKeyboardAndOnAPhone(t *testing.T) {
 		}
 	}
 }
+
+// TestConsoleSecondPerson has an erasure approved where the shop wants a second person.
+func TestConsoleSecondPerson(t *testing.T) {
+	lethe := shared.build.Start(t, harness.Options{Env: []string{"ERASURE_APPROVAL=true"}})
+	_, email := register(lethe, "Approved Person")
+	ada := openBrowser(t)
+	ada.signIn(lethe, "Ada Brandt")
+	ada.find(email, "Approved Person")
+	ada.request(email, "0")
+	ada.run(shows("#actions", "somebody else must approve it"))
+
+	jun := openBrowser(t)
+	jun.signIn(lethe, "Jun Okafor")
+	jun.run(chromedp.Navigate(lethe.Console() + "/erasures?show=staff"))
+	jun.press("Approved Person")
+	jun.press("Approve")
+	jun.see("The certificate is issued")
+	ada.see("approved by stf_jun") // on the page that she has open
+	ada.see("The certificate is issued")
+}
