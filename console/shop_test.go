@@ -22,6 +22,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/console"
 	"github.com/lethe/lethe/router/supergraph"
@@ -118,7 +119,7 @@ func (s *shop) answer(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/graphql" || r.Header.Get("Authorization") != "Bearer "+staffToken {
 		s.t.Errorf("%s was sent to %s with %q", q.OperationName, r.URL.Path, r.Header.Get("Authorization"))
 	}
-	if _, err := gqlparser.LoadQuery(s.api, q.Query); err != nil {
+	if _, err := gqlparser.LoadQueryWithRules(s.api, q.Query, rules.NewDefaultRules()); err != nil {
 		s.t.Errorf("%s: %v", q.OperationName, err)
 	}
 	s.mu.Lock()
@@ -245,7 +246,7 @@ func TestOperationsAndAnswersFitTheGraph(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		doc, errs := gqlparser.LoadQuery(s, string(text))
+		doc, errs := gqlparser.LoadQueryWithRules(s, string(text), rules.NewDefaultRules())
 		if errs != nil {
 			t.Errorf("%s: %v", file, errs)
 			continue
