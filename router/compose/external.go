@@ -34,15 +34,11 @@ func (s *schema) findFakeExternal() {
 			if v == nil || !isString(v) {
 				continue
 			}
-			set, err := s.readFieldSet(t, v.Raw, nil, false)
-			if err != nil {
-				continue
-			}
-			eachField(set, func(n *selection) {
-				if fed(n.field.applied, "external") != nil {
-					s.fakeExternal[n.field] = true
+			for _, f := range s.fieldsOf(t, v.Raw) {
+				if fed(f.applied, "external") != nil {
+					s.fakeExternal[f] = true
 				}
-			})
+			}
 		}
 	}
 }
@@ -56,23 +52,19 @@ func (s *schema) findUsed() {
 		if target == nil || v == nil || !isString(v) {
 			return
 		}
-		set, err := s.readFieldSet(target, v.Raw, nil, false)
-		if err != nil {
-			return
-		}
-		eachField(set, func(n *selection) {
+		for _, f := range s.fieldsOf(target, v.Raw) {
 			for _, m := range into {
-				m[n.field] = true
-				if n.parent.kind != ast.Interface {
+				m[f] = true
+				if f.parent.kind != ast.Interface {
 					continue
 				}
-				for _, o := range s.possible(n.parent) {
-					if f := o.field(n.name); f != nil {
-						m[f] = true
+				for _, o := range s.possible(f.parent) {
+					if of := o.field(f.name); of != nil {
+						m[of] = true
 					}
 				}
 			}
-		})
+		}
 	}
 	for _, t := range s.order {
 		if !t.hasFields() {

@@ -35,7 +35,7 @@ func (s *schema) parseFieldSet(parent *typeDef, text string, visit func(*fieldDe
 	return s.readFieldSet(parent, text, visit, true)
 }
 
-// readFieldSet is parseFieldSet; unless it is strict it skips what does not exist, and looks at no arguments.
+// readFieldSet is parseFieldSet; unless it is strict it looks at no arguments and directives.
 func (s *schema) readFieldSet(parent *typeDef, text string, visit func(*fieldDef) *fieldSetError, strict bool) ([]*selection, *fieldSetError) {
 	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
 		text = "{" + text + "}"
@@ -49,6 +49,16 @@ func (s *schema) readFieldSet(parent *typeDef, text string, visit func(*fieldDef
 	}
 	r := &fieldSetReader{s: s, visit: visit, strict: strict}
 	return r.selections(parent, doc.Operations[0].SelectionSet)
+}
+
+// fieldsOf gives the fields of a field set, up to the first that is wrong with it.
+func (s *schema) fieldsOf(parent *typeDef, text string) []*fieldDef {
+	var out []*fieldDef
+	s.readFieldSet(parent, text, func(f *fieldDef) *fieldSetError {
+		out = append(out, f)
+		return nil
+	}, false)
+	return out
 }
 
 // fieldSetReader finds the fields of one field set.
@@ -72,9 +82,6 @@ func (r *fieldSetReader) selections(parent *typeDef, set ast.SelectionSet) ([]*s
 			under := parent
 			if item.TypeCondition != "" {
 				under = r.s.types[item.TypeCondition]
-				if under == nil && !r.strict {
-					continue
-				}
 				if under == nil || !under.composite() {
 					return nil, &fieldSetError{message: sprintf("Unknown type %q in an inline fragment", item.TypeCondition)}
 				}
@@ -90,12 +97,10 @@ func (r *fieldSetReader) selections(parent *typeDef, set ast.SelectionSet) ([]*s
 			out = append(out, n)
 		case *ast.Field:
 			n, err := r.field(parent, item)
-			if err != nil && r.strict {
+			if err != nil {
 				return nil, err
 			}
-			if n != nil {
-				out = append(out, n)
-			}
+			out = append(out, n)
 		}
 	}
 	return out, nil
@@ -133,15 +138,12 @@ func (r *fieldSetReader) field(parent *typeDef, item *ast.Field) (*selection, *f
 	}
 	t := r.s.types[f.typ.Name()]
 	if !t.composite() {
-		if len(item.SelectionSet) > 0 && r.strict {
+		if len(item.SelectionSet) > 0 {
 			return nil, &fieldSetError{message: sprintf("Field %q has no subfields, as its type is %s", f.coordinate(), f.typ)}
 		}
 		return n, nil
 	}
 	if len(item.SelectionSet) == 0 {
-		if !r.strict {
-			return n, nil
-		}
 		return nil, &fieldSetError{message: sprintf("Invalid empty selection set for field %q of non-leaf type %s", f.coordinate(), f.typ)}
 	}
 	var err *fieldSetError

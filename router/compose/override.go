@@ -81,7 +81,7 @@ func (m *merger) checkOverrider(o *overriding, f *fieldDef, sources []*fieldDef,
 		fail(codeOverrideOnInterface, []int{i}, "@override cannot be used on field %q on subgraph %q: @override is not supported on interface type fields.", f.coordinate(), name)
 		return
 	}
-	if s.parent.interfaceObject() {
+	if s.parent.interfaceObject() && f.parent.kind == ast.Interface {
 		fail(codeOverrideCollision, []int{i}, "@override is not yet supported on fields of @interfaceObject types: cannot be used on field %q on subgraph %q.", f.coordinate(), name)
 		return
 	}

@@ -47,11 +47,11 @@ func (c *composer) load(subgraphs []Subgraph) {
 		if len(errs) == 0 {
 			errs = s.complete()
 		}
-		if len(errs) == 0 {
-			errs = s.validate()
-		}
 		if len(errs) == 0 && (sub.Name == "" || sub.Name == "_") {
 			errs = []Error{{Code: codeInvalidSubgraphName, Message: sprintf("Invalid name %q for a subgraph: this name is reserved", sub.Name), Subgraphs: []string{sub.Name}}}
+		}
+		if len(errs) == 0 {
+			errs = s.validate()
 		}
 		c.errors = append(c.errors, errs...)
 		s.index = len(c.schemas)

@@ -29,14 +29,17 @@ func (c *composer) upgrade() {
 	for _, s := range c.schemas {
 		resolved[s] = s.resolvedFields()
 	}
+	sound := map[*schema]bool{}
+	for _, s := range old {
+		before := len(c.errors)
+		c.checkExtensions(s)
+		sound[s] = len(c.errors) == before
+	}
 	var upgraded []*schema
 	for _, s := range old {
 		before := len(c.errors)
-		if c.checkExtensions(s); len(c.errors) > before {
-			continue
-		}
 		u := &upgrader{c: c, s: s, resolved: resolved}
-		if u.run(); len(c.errors) == before {
+		if u.run(); len(c.errors) == before && sound[s] {
 			upgraded = append(upgraded, s)
 		}
 	}

@@ -193,6 +193,9 @@ func (w *walk) under(st *standing, labels map[string]bool) error {
 	}
 	for _, id := range p.possible.intersect(st.static.visible) {
 		t := w.g.types[id]
+		if t.abstract {
+			continue // an interface that nothing implements
+		}
 		for _, f := range visibleFields(t) {
 			it := &item{name: f.name, decl: t, types: typeSet{id}, out: f.out, leaf: f.leaf, key: f.name}
 			before := len(s.unknown)
