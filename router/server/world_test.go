@@ -20,6 +20,7 @@ type world struct {
 	keys   map[string][]ast.SelectionSet
 	roots  map[string]*thing
 	things []*thing
+	listed int // how long lists are that no answer tells of
 }
 
 // thing is an object of a world.
@@ -329,7 +330,11 @@ func (w *world) get(t *thing, name, fact string, typ *ast.Type) any {
 
 func (w *world) invent(t *thing, name string, typ *ast.Type) any {
 	if typ.Elem != nil {
-		return []any{}
+		out := []any{}
+		for range w.listed {
+			out = append(out, w.invent(t, name, typ.Elem))
+		}
+		return out
 	}
 	def := w.schema.Types[typ.NamedType]
 	switch {
