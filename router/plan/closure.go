@@ -545,9 +545,7 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 	if key == nil {
 		return nil, nil
 	}
-	s.conditions++
-	more, ok, err := s.solve(p, class, widened(src.requires, class))
-	s.conditions--
+	more, ok, err := s.solveRequirement(p, c, class, src)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -573,7 +571,7 @@ func (s *search) solveRequirement(p *place, c *closure, class typeSet, src *sour
 	s.conditions++
 	defer func() { s.conditions-- }()
 	if !s.settled {
-		return s.solve(p, class, src.requires)
+		return s.solve(p, class, widened(src.requires, class))
 	}
 	for _, v := range c.vertices {
 		if v.subgraph != src.subgraph {
@@ -583,7 +581,7 @@ func (s *search) solveRequirement(p *place, c *closure, class typeSet, src *sour
 		at := *v
 		at.place, at.types, at.kind = own, class, fieldVertex
 		own.arrivals = []*vertex{s.newVertex(at)}
-		needs, ok, err := s.solve(own, class, src.requires)
+		needs, ok, err := s.solve(own, class, widened(src.requires, class))
 		if ok || err != nil {
 			return needs, ok, err
 		}
