@@ -12,6 +12,7 @@ import (
 // operations costs the good ones nothing.
 type cache struct {
 	seed    maphash.Seed
+	make    func(query, name string) *Prepared
 	good    generation
 	refused generation
 }
@@ -35,8 +36,8 @@ type entry struct {
 	prepared    *Prepared
 }
 
-func newCache() *cache {
-	c := &cache{seed: maphash.MakeSeed()}
+func newCache(prepare func(query, name string) *Prepared) *cache {
+	c := &cache{seed: maphash.MakeSeed(), make: prepare}
 	c.good = generation{byKey: map[uint64]*entry{}, maxCount: 4000, maxBytes: 32 << 20}
 	c.refused = generation{byKey: map[uint64]*entry{}, maxCount: 500, maxBytes: 2 << 20}
 	return c
@@ -51,9 +52,9 @@ func (c *cache) key(query, name []byte) uint64 {
 	return h.Sum64()
 }
 
-// get gives what is known of an operation. Where nothing is, the first caller makes it with fill while others wait for
-// that, or for their own context.
-func (c *cache) get(ctx context.Context, query, name []byte, fill func(query, name string) *Prepared) (*Prepared, error) {
+// get gives what is known of an operation. Where nothing is, the first caller makes it while others wait for that, or for
+// their own context.
+func (c *cache) get(ctx context.Context, query, name []byte) (*Prepared, error) {
 	key := c.key(query, name)
 	e := c.good.find(key, query, name)
 	if e == nil {
@@ -62,7 +63,7 @@ func (c *cache) get(ctx context.Context, query, name []byte, fill func(query, na
 	if e == nil {
 		fresh := &entry{key: key, query: string(query), name: string(name), ready: make(chan struct{})}
 		if e = c.good.add(fresh); e == fresh {
-			return c.fill(e, fill), nil
+			return c.fill(e), nil
 		}
 	}
 	select {
@@ -78,15 +79,15 @@ func (c *cache) get(ctx context.Context, query, name []byte, fill func(query, na
 	}
 }
 
-func (c *cache) fill(e *entry, fill func(query, name string) *Prepared) *Prepared {
+func (c *cache) fill(e *entry) *Prepared {
 	defer func() {
-		if e.prepared == nil { // fill panicked: those who wait get an answer, and the next one tries again
+		if e.prepared == nil { // it panicked: those who wait get an answer, and the next one tries again
 			e.prepared = refusal("INTERNAL", "Something went wrong in the router.")
 			c.good.remove(e)
 		}
 		close(e.ready)
 	}()
-	e.prepared = fill(e.query, e.name)
+	e.prepared = c.make(e.query, e.name)
 	if e.prepared.Program == nil {
 		c.good.remove(e)
 		c.refused.add(e)

@@ -80,7 +80,9 @@ func New(sg *supergraph.Supergraph, options Options) (*Preparer, error) {
 		return nil, fmt.Errorf("prepare to plan: %w", err)
 	}
 	options.Limits = options.Limits.defaults()
-	return &Preparer{sg: sg, planner: planner, options: options, rules: rules.NewDefaultRules(), cache: newCache()}, nil
+	p := &Preparer{sg: sg, planner: planner, options: options, rules: rules.NewDefaultRules()}
+	p.cache = newCache(p.prepare)
+	return p, nil
 }
 
 // Prepare gives the prepared operation for a text and the name of the operation in it. One caller prepares, others with
@@ -90,7 +92,7 @@ func (p *Preparer) Prepare(ctx context.Context, query, name []byte) (*Prepared, 
 	if len(query) > p.options.Limits.Bytes {
 		return refusal("QUERY_TOO_LARGE", "The operation has %d bytes: at most %d are taken.", len(query), p.options.Limits.Bytes), nil
 	}
-	return p.cache.get(ctx, query, name, p.prepare)
+	return p.cache.get(ctx, query, name)
 }
 
 // Warm prepares the operations that another preparer was lately asked for, until ctx is done: before a new schema takes

@@ -111,27 +111,26 @@ func (v *Values) reset(n int) {
 
 // find notes where the value of each defined variable stands in raw.
 func (v *Values) find(raw []byte, defs []variable) *gqlerror.Error {
-	notObject := badInput("`variables` must be a JSON object.")
 	s := jsontext.Scanner{Data: raw}
 	if s.Enter('{') != nil {
-		return notObject
+		return notObject()
 	}
 	for first := true; ; first = false {
 		more, err := s.More('}', first)
 		if err != nil {
-			return notObject
+			return notObject()
 		}
 		if !more {
 			return nil
 		}
 		from, to, err := s.Key()
 		if err != nil {
-			return notObject
+			return notObject()
 		}
 		s.Next()
 		at := s.Pos
 		if err := s.Skip(); err != nil {
-			return notObject
+			return notObject()
 		}
 		v.name = jsontext.AppendText(v.name[:0], raw[from:to])
 		for i := range defs {
@@ -141,6 +140,8 @@ func (v *Values) find(raw []byte, defs []variable) *gqlerror.Error {
 		}
 	}
 }
+
+func notObject() *gqlerror.Error { return badInput("`variables` must be a JSON object.") }
 
 func badInput(format string, a ...any) *gqlerror.Error {
 	return &gqlerror.Error{Message: fmt.Sprintf(format, a...), Extensions: map[string]any{"code": "BAD_USER_INPUT"}}
