@@ -16,6 +16,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/server"
 	"github.com/lethe/lethe/router/supergraph"
@@ -72,7 +73,7 @@ func runSuite(t *testing.T, suite *auditSuite) {
 		w.keys[typ.Name] = nil
 	}
 	for _, c := range suite.Tests {
-		doc, errs := gqlparser.LoadQuery(graph.API(), c.Query)
+		doc, errs := gqlparser.LoadQueryWithRules(graph.API(), c.Query, rules.NewDefaultRules())
 		var data map[string]any
 		if len(errs) > 0 || json.Unmarshal(c.Expected.Data, &data) != nil || data == nil || c.Expected.Errors {
 			continue

@@ -2,7 +2,9 @@ package server
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -12,29 +14,40 @@ import (
 
 // Config is what an operator may set. Zero values take the defaults.
 type Config struct {
-	Limits struct {
-		BodyBytes             int `yaml:"bodyBytes"`             // of a request; 1 MiB
-		SubgraphResponseBytes int `yaml:"subgraphResponseBytes"` // of a subgraph's answer; 64 MiB
-		ConcurrentRequests    int `yaml:"concurrentRequests"`    // more are told to come again; 1024
-		Tokens                int `yaml:"tokens"`
-		Depth                 int `yaml:"depth"`
-		Aliases               int `yaml:"aliases"`
-		Directives            int `yaml:"directives"`
-		RootFields            int `yaml:"rootFields"`
-	} `yaml:"limits"`
-	Subgraphs struct {
-		Timeout    string `yaml:"timeout"`    // of a request to a subgraph; "15s"
-		MaskErrors bool   `yaml:"maskErrors"` // keep the messages of subgraphs' errors from clients
-		timeout    time.Duration
-	} `yaml:"subgraphs"`
-	CORS struct {
-		Origins []string `yaml:"origins"` // that browsers may ask from; none
-	} `yaml:"cors"`
-	Introspection *bool  `yaml:"introspection"` // true
-	QueryPlans    bool   `yaml:"queryPlans"`    // answer the header Lethe-Query-Plan with the plan
-	AccessLog     bool   `yaml:"accessLog"`     // a line for each request
-	Timeout       string `yaml:"timeout"`       // of a whole request; "30s"
-	timeout       time.Duration
+	Limits        Limits    `yaml:"limits" doc:"What is taken of clients and subgraphs."`
+	Subgraphs     Subgraphs `yaml:"subgraphs" doc:"How subgraphs are asked."`
+	CORS          CORS      `yaml:"cors" doc:"Which pages of other sites may ask."`
+	Timeout       string    `yaml:"timeout" doc:"How long a whole request may take, such as \"30s\", which is the default."`
+	Introspection *bool     `yaml:"introspection" doc:"Whether clients may ask for the schema. On by default."`
+	QueryPlans    bool      `yaml:"queryPlans" doc:"Whether a request with the header Lethe-Query-Plan gets its query plan in the response's extensions."`
+	AccessLog     bool      `yaml:"accessLog" doc:"Whether each request is logged: its id, status, operation name and times, and nothing that a person wrote."`
+
+	timeout time.Duration
+}
+
+// Limits bound requests and answers. The limits on operations are those of [prepare.Limits].
+type Limits struct {
+	BodyBytes             int `yaml:"bodyBytes" doc:"Bytes of a request: 1 MiB by default."`
+	SubgraphResponseBytes int `yaml:"subgraphResponseBytes" doc:"Bytes of a subgraph's answer: 64 MiB by default."`
+	ConcurrentRequests    int `yaml:"concurrentRequests" doc:"Requests under way, beyond which clients are told to come again: 1024 by default."`
+	Tokens                int `yaml:"tokens" doc:"Tokens of an operation's text: 15000 by default."`
+	Depth                 int `yaml:"depth" doc:"Levels of nested fields: 50 by default."`
+	Aliases               int `yaml:"aliases" doc:"Aliases in an operation: 200 by default."`
+	Directives            int `yaml:"directives" doc:"Directives in an operation: 200 by default."`
+	RootFields            int `yaml:"rootFields" doc:"Fields of Query or Mutation in an operation: 100 by default."`
+}
+
+// Subgraphs says how subgraphs are asked.
+type Subgraphs struct {
+	Timeout    string `yaml:"timeout" doc:"How long a request to a subgraph may take, such as \"15s\", which is the default."`
+	MaskErrors bool   `yaml:"maskErrors" doc:"Whether the messages of subgraphs' errors are kept from clients: they get the code alone."`
+
+	timeout time.Duration
+}
+
+// CORS says which pages of other sites may ask.
+type CORS struct {
+	Origins []string `yaml:"origins" doc:"Origins that browsers may ask from, such as \"https://shop.example\"; \"*\" for all. None by default."`
 }
 
 // ReadConfig reads a YAML file. Unknown keys are refused.
@@ -51,8 +64,16 @@ func ReadConfig(text []byte) (Config, error) {
 }
 
 func (c Config) complete() (Config, error) {
+	for key, v := range map[string]int{
+		"bodyBytes": c.Limits.BodyBytes, "subgraphResponseBytes": c.Limits.SubgraphResponseBytes, "concurrentRequests": c.Limits.ConcurrentRequests,
+		"tokens": c.Limits.Tokens, "depth": c.Limits.Depth, "aliases": c.Limits.Aliases, "directives": c.Limits.Directives, "rootFields": c.Limits.RootFields,
+	} {
+		if v < 0 {
+			return c, fmt.Errorf("limits.%s is %d: it must be above zero, or left out for the default", key, v)
+		}
+	}
 	set := func(v *int, otherwise int) {
-		if *v <= 0 {
+		if *v == 0 {
 			*v = otherwise
 		}
 	}
@@ -88,3 +109,49 @@ func (c Config) operationLimits() prepare.Limits {
 }
 
 func (c Config) introspection() bool { return c.Introspection == nil || *c.Introspection }
+
+// ConfigSchema gives the JSON schema (draft 2020-12) of the configuration file, made from its types.
+func ConfigSchema() ([]byte, error) {
+	s := schemaOf(reflect.TypeFor[Config]())
+	s.Schema, s.Title = "https://json-schema.org/draft/2020-12/schema", "Configuration of Lethe's router"
+	out, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write the schema of the configuration: %w", err)
+	}
+	return append(out, '\n'), nil
+}
+
+type jsonSchema struct {
+	Schema      string                 `json:"$schema,omitempty"`
+	Title       string                 `json:"title,omitempty"`
+	Description string                 `json:"description,omitempty"`
+	Type        string                 `json:"type"`
+	Minimum     *int                   `json:"minimum,omitempty"`
+	Items       *jsonSchema            `json:"items,omitempty"`
+	Properties  map[string]*jsonSchema `json:"properties,omitempty"`
+	Additional  *bool                  `json:"additionalProperties,omitempty"`
+}
+
+func schemaOf(t reflect.Type) *jsonSchema {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return schemaOf(t.Elem())
+	case reflect.Bool:
+		return &jsonSchema{Type: "boolean"}
+	case reflect.Int:
+		return &jsonSchema{Type: "integer", Minimum: new(int)}
+	case reflect.Slice:
+		return &jsonSchema{Type: "array", Items: schemaOf(t.Elem())}
+	case reflect.Struct:
+		out := &jsonSchema{Type: "object", Properties: map[string]*jsonSchema{}, Additional: new(bool)}
+		for f := range t.Fields() {
+			if f.IsExported() {
+				p := schemaOf(f.Type)
+				p.Description = f.Tag.Get("doc")
+				out.Properties[f.Tag.Get("yaml")] = p
+			}
+		}
+		return out
+	}
+	return &jsonSchema{Type: "string"}
+}
