@@ -9,8 +9,9 @@ import (
 
 // TestKill kills Lethe with 20 orders and an erasure on their way and starts it again on the same data: all of them
 // finish, none twice, none is lost.
+//
+// It runs alone: two whole Lethes at once are more than two cores carry in a reasonable time.
 func TestKill(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	first := openShop(t, shared.build.StartShared(t, harness.Options{Dir: dir}))
 	const orders, each = 20, 2

@@ -31,12 +31,6 @@ func NewBarrier(db *mongo.Database, keys Keys) *Barrier {
 	return &Barrier{db.Collection("tombstones"), db.Collection("restrictions"), keys}
 }
 
-type mark struct {
-	ID      string    `bson:"_id"`
-	Erasure string    `bson:"erasure"`
-	At      time.Time `bson:"at"`
-}
-
 func has(ctx context.Context, c *mongo.Collection, id string) (bool, error) {
 	err := c.FindOne(ctx, bson.D{{Key: "_id", Value: id}}, options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 1}})).Err()
 	switch {

@@ -45,7 +45,7 @@ func Dial(ctx context.Context, o Options) (client.Client, error) {
 		}),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("Temporal does not answer at %s: check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and that the server runs: %w", o.Address, err)
+		return nil, fmt.Errorf("no Temporal answers at %s: check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and that the server runs: %w", o.Address, err)
 	}
 	return c, nil
 }

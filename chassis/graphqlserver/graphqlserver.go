@@ -27,7 +27,7 @@ const (
 	maxComplexity      = 50_000
 	maxRepresentations = 2_000
 	cachedQueries      = 2_000
-	timeout            = 20 * time.Second
+	timeout            = 60 * time.Second
 )
 
 // Error is an expected failure that a client is told: resolvers return it, and it becomes a GraphQL error with

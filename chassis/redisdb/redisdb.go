@@ -21,7 +21,7 @@ func Connect(ctx context.Context, url, application string) (*redis.Client, error
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = 3*time.Second, 3*time.Second, 3*time.Second
 	client := redis.NewClient(o)
 	if err := client.Ping(ctx).Err(); err != nil {
-		return nil, errors.Join(fmt.Errorf("Redis does not answer: check REDIS_URL and that the server runs: %w", err), client.Close())
+		return nil, errors.Join(fmt.Errorf("no Redis answers: check REDIS_URL and that the server runs: %w", err), client.Close())
 	}
 	return client, nil
 }

@@ -81,7 +81,10 @@ func startServices(ctx context.Context, log *slog.Logger, out *steps, p ports, e
 	if err != nil {
 		return err
 	}
-	router, err := process.ReadRouter(e, process.RouterOptions{Supergraph: sdl, TokenPath: "/dev/token"})
+	options := process.RouterOptions{Supergraph: sdl, Shop: true, TokenPath: "/dev/token"}
+	// All of Lethe shares one machine here, on which a burst of orders takes a while.
+	options.Config.Subgraphs.Timeout, options.Config.Timeout = "55s", "60s"
+	router, err := process.ReadRouter(e, options)
 	if err != nil {
 		return err
 	}

@@ -9,9 +9,8 @@ import (
 
 // steps prints what lethe-dev is doing, a line a step with the time that it took.
 type steps struct {
-	mu    sync.Mutex
-	out   io.Writer
-	start time.Time
+	mu  sync.Mutex
+	out io.Writer
 }
 
 // done prints that what began at began is there.

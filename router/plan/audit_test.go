@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/supergraph"
@@ -46,7 +47,7 @@ func TestAuditOperationsPlan(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, c := range suite.Tests {
-				doc, errs := gqlparser.LoadQuery(sg.API(), c.Query)
+				doc, errs := gqlparser.LoadQueryWithRules(sg.API(), c.Query, rules.NewDefaultRules())
 				if len(errs) > 0 {
 					if !c.Expected.Errors {
 						t.Errorf("%s: %v", c.Query, errs)

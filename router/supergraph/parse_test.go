@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/supergraph"
 )
@@ -42,7 +43,7 @@ func TestParseAudit(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, c := range suite.Tests {
-				if _, errs := gqlparser.LoadQuery(sg.API(), c.Query); errs != nil && !c.Expected.Errors {
+				if _, errs := gqlparser.LoadQueryWithRules(sg.API(), c.Query, rules.NewDefaultRules()); errs != nil && !c.Expected.Errors {
 					t.Errorf("%s: %v", c.Query, errs)
 				}
 			}

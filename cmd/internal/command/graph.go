@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/plan"
@@ -110,7 +111,7 @@ func planOperation(_ context.Context, sys System, args []string) error {
 	if err != nil {
 		return fmt.Errorf("read the supergraph: %w", err)
 	}
-	doc, errs := gqlparser.LoadQuery(sg.API(), string(text))
+	doc, errs := gqlparser.LoadQueryWithRules(sg.API(), string(text), rules.NewDefaultRules())
 	if len(errs) > 0 {
 		return fmt.Errorf("the operation is not valid: %w", errs)
 	}

@@ -169,7 +169,7 @@ func router(ctx context.Context, sys System, args []string) error {
 	if err := parse(fs, args, 0, ""); err != nil {
 		return err
 	}
-	o := process.RouterOptions{Supergraph: schema.Supergraph()}
+	o := process.RouterOptions{Supergraph: schema.Supergraph(), Shop: *file == ""}
 	if *file != "" {
 		sdl, err := readFile(*file, maxSchema)
 		if err != nil {

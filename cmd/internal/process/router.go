@@ -22,6 +22,8 @@ type RouterOptions struct {
 	// Supergraph is the SDL.
 	Supergraph string
 	Config     server.Config
+	// Shop says that it is Lethe's own supergraph: the playground then opens with operations of the shop.
+	Shop bool
 	// TokenPath is where lethe-dev gives tokens for exploring; empty elsewhere.
 	TokenPath string
 }
@@ -50,9 +52,11 @@ func ReadRouter(env *chassis.Env, o RouterOptions) (*Router, error) {
 		}
 	}
 	r := &Router{options: server.Options{Supergraph: o.Supergraph, URLs: urls, Config: o.Config}}
-	tabs, err := playground.ShopTabs()
-	if err != nil {
-		return nil, err
+	var tabs []playground.Tab
+	if o.Shop {
+		if tabs, err = playground.ShopTabs(); err != nil {
+			return nil, err
+		}
 	}
 	r.options.Playground = playground.Handler(playground.Options{Title: "Lethe", Tabs: tabs, TokenPath: o.TokenPath})
 	if env.Err() != nil {

@@ -1766,7 +1766,7 @@ type Erasure @key(fields: "id") @belongsToSubject(path: "customer.id") {
   steps: [ErasureStep!]!
   "What is kept, and why."
   retained: [RetainedData!]!
-  "What it waits for, in a sentence, or null."
+  "What it waits for, as it ends the sentence \"It waits for ...\", or null."
   waitingFor: String @notPersonal(because: "Written by the process from fixed words and counts.")
   "The proof, once there is one."
   certificate: ErasureCertificate

@@ -192,7 +192,7 @@ type Erasure struct {
 	Steps []*ErasureStep `json:"steps"`
 	// What is kept, and why.
 	Retained []*RetainedData `json:"retained"`
-	// What it waits for, in a sentence, or null.
+	// What it waits for, as it ends the sentence "It waits for ...", or null.
 	WaitingFor *string `json:"waitingFor,omitempty"`
 	// The proof, once there is one.
 	Certificate *ErasureCertificate `json:"certificate,omitempty"`

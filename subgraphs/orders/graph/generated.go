@@ -1186,7 +1186,7 @@ type Mutation {
 type Customer @key(fields: "id") {
   "The customer's id."
   id: ID! @personal(category: IDENTIFIER, onErasure: DELETE)
-  "The customer's orders, newest first."
+  "The customer's orders, newest first. Null while the orders service is not available."
   orders(
     "How many orders to give from the start, at most 100. With neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + `, 20."
     first: Int
@@ -1198,7 +1198,7 @@ type Customer @key(fields: "id") {
     before: String
     "Only orders with one of these statuses."
     status: [OrderStatus!]
-  ): OrderConnection! @listSize(slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
+  ): OrderConnection @listSize(slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
 }
 
 type Product @key(fields: "id", resolvable: false) {
@@ -2477,10 +2477,10 @@ func (ec *executionContext) _Customer_orders(ctx context.Context, field graphql.
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *OrderConnection) graphql.Marshaler {
-			return ec.marshalNOrderConnection2ᚖgithubᚗcomᚋletheᚋletheᚋsubgraphsᚋordersᚋgraphᚐOrderConnection(ctx, selections, v)
+			return ec.marshalOOrderConnection2ᚖgithubᚗcomᚋletheᚋletheᚋsubgraphsᚋordersᚋgraphᚐOrderConnection(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Customer_orders(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -6703,7 +6703,7 @@ func (ec *executionContext) _Customer(ctx context.Context, sel ast.SelectionSet,
 					}
 				}()
 				res = ec._Customer_orders(ctx, field, obj)
-				if res == graphql.Null {
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -8632,16 +8632,6 @@ func (ec *executionContext) unmarshalNOrderByIDsInput2ᚕᚖgithubᚗcomᚋlethe
 	return res, nil
 }
 
-func (ec *executionContext) marshalNOrderConnection2ᚖgithubᚗcomᚋletheᚋletheᚋsubgraphsᚋordersᚋgraphᚐOrderConnection(ctx context.Context, sel ast.SelectionSet, v *OrderConnection) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._OrderConnection(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNOrderEdge2ᚕᚖgithubᚗcomᚋletheᚋletheᚋsubgraphsᚋordersᚋgraphᚐOrderEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*OrderEdge) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 64, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -9467,6 +9457,13 @@ func (ec *executionContext) unmarshalOOrderByIDsInput2ᚖgithubᚗcomᚋletheᚋ
 	}
 	res, err := ec.unmarshalInputOrderByIDsInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOOrderConnection2ᚖgithubᚗcomᚋletheᚋletheᚋsubgraphsᚋordersᚋgraphᚐOrderConnection(ctx context.Context, sel ast.SelectionSet, v *OrderConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._OrderConnection(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOOrderStatus2ᚕgithubᚗcomᚋletheᚋletheᚋsubgraphsᚋordersᚋgraphᚐOrderStatusᚄ(ctx context.Context, v any) ([]OrderStatus, error) {

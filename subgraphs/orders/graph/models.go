@@ -48,8 +48,8 @@ type CancelOrderPayload struct {
 type Customer struct {
 	// The customer's id.
 	ID string `json:"id"`
-	// The customer's orders, newest first.
-	Orders *OrderConnection `json:"orders"`
+	// The customer's orders, newest first. Null while the orders service is not available.
+	Orders *OrderConnection `json:"orders,omitempty"`
 }
 
 func (Customer) IsEntity() {}
