@@ -23,6 +23,10 @@ type MergedType struct {
 	Directives []MergedDirective
 	// Root tells that the type is a root type.
 	Root bool
+	// Entity tells that some subgraph gives the type a key.
+	Entity bool
+	// Locations are where the subgraphs declare the type.
+	Locations []Location
 }
 
 // MergedField is a field of an object or interface type.
@@ -33,7 +37,9 @@ type MergedField struct {
 	// Type is the composite type of a field that is no leaf.
 	Type *MergedType
 	// List tells that the field gives a list.
-	List       bool
+	List bool
+	// NonNull tells that the field is never null.
+	NonNull    bool
 	Subgraphs  []string
 	Locations  []Location
 	Directives []MergedDirective
@@ -56,13 +62,22 @@ func newMerged(m *merger) *Merged {
 			continue
 		}
 		n := &MergedType{Name: t.name, Kind: t.kind, Root: m.isRootName(t.name), Directives: g.directives(t.applied), Subgraphs: m.names(m.having(t.name))}
+		for i, s := range m.sources[t.name] {
+			if s == nil {
+				continue
+			}
+			n.Entity = n.Entity || fed(s.applied, "key") != nil
+			if l, ok := m.schemas[i].location(s.pos); ok {
+				n.Locations = append(n.Locations, l)
+			}
+		}
 		g.types = append(g.types, n)
 		g.named[t.name] = n
 	}
 	for _, n := range g.types {
 		t := m.out.types[n.Name]
 		for _, f := range t.fields {
-			field := &MergedField{Name: f.name, Type: g.named[f.typ.Name()], List: f.typ.Elem != nil, Directives: g.directives(f.applied)}
+			field := &MergedField{Name: f.name, Type: g.named[f.typ.Name()], List: f.typ.Elem != nil, NonNull: f.typ.NonNull, Directives: g.directives(f.applied)}
 			field.Leaf = field.Type == nil
 			for i, s := range m.fields[f.coordinate()] {
 				if s == nil {
@@ -141,6 +156,32 @@ func (g *Merged) Composes(identity, name string) bool {
 		}
 	}
 	return false
+}
+
+// Uncomposed is a directive of a linked specification that a subgraph applies and does not ask to be composed.
+type Uncomposed struct{ Subgraph, Directive string }
+
+// Uncomposed lists the directives of a specification that some subgraph applies without @composeDirective, so that they
+// do not reach the supergraph.
+func (g *Merged) Uncomposed(identity string) []Uncomposed {
+	var out []Uncomposed
+	for i, s := range g.m.schemas {
+		if s.linkTo(identity) == nil {
+			continue
+		}
+		seen := map[string]bool{}
+		s.eachApplied(func(_ ast.DirectiveLocation, _ string, applied *[]*directive) {
+			for _, d := range *applied {
+				l, _ := s.element("@" + d.name)
+				if l == nil || l.identity != identity || g.m.carried[i][d.name] != nil || seen[d.name] {
+					continue
+				}
+				seen[d.name] = true
+				out = append(out, Uncomposed{s.name, d.name})
+			}
+		})
+	}
+	return out
 }
 
 // Directive gives the application of a directive of a specification, nil when there is none.
