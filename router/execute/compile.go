@@ -36,7 +36,6 @@ func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableD
 		if err := c.represent(c.program.fetches[i], f); err != nil {
 			return nil, fmt.Errorf("compile fetch %d: %w", f.ID, err)
 		}
-		c.contexts(c.program.fetches[i], f)
 	}
 	var err error
 	c.program.projection, err = c.project(c.program.root, p.Operation.RootType, []guarded{{set: p.Operation.Selections}})
@@ -83,6 +82,11 @@ func logical(f *plan.Field) string {
 }
 
 func (c *compiler) fetch(f *plan.Fetch) error {
+	for _, r := range f.Representations {
+		if len(r.Contexts) > 0 {
+			return errors.New("it passes values of ancestors as arguments (@fromContext), which cannot be run")
+		}
+	}
 	out := &fetch{
 		id: f.ID, subgraph: f.Subgraph, kind: f.Kind, entity: len(f.Representations) > 0, guard: f.Guard,
 		waits: int32(len(f.DependsOn)),
@@ -237,12 +241,6 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 	if out.entity {
 		declared = append(declared, "$representations:[_Any!]!")
 	}
-	contexts := map[string]bool{}
-	for _, r := range f.Representations {
-		for _, ctx := range r.Contexts {
-			contexts[ctx.Variable] = true
-		}
-	}
 	for _, name := range f.Variables {
 		i, ok := index[name]
 		if !ok {
@@ -250,9 +248,6 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 		}
 		declared = append(declared, c.declare(i))
 		out.variables = append(out.variables, i)
-	}
-	for _, t := range c.contextTypes(f) {
-		declared = append(declared, t)
 	}
 	// @skip and @include stay in the subgraph's query, and so do their variables.
 	for _, name := range guardVariables(c.plan.Operation, f.Selections) {
@@ -294,20 +289,6 @@ func identifier(s string) string {
 		}
 		return '_'
 	}, s)
-}
-
-func (c *compiler) contextTypes(f *plan.Fetch) []string {
-	var out []string
-	seen := map[string]bool{}
-	for _, r := range f.Representations {
-		for _, ctx := range r.Contexts {
-			if !seen[ctx.Variable] {
-				seen[ctx.Variable] = true
-				out = append(out, "$"+ctx.Variable+":"+ctx.Type)
-			}
-		}
-	}
-	return out
 }
 
 // guardVariables gives the variables of the guards in a selection set that a subgraph's query can carry: those that are

@@ -147,28 +147,3 @@ func (c *compiler) typeOf(parent, field string) string {
 	}
 	return ""
 }
-
-// contexts compiles the values of ancestors that a fetch passes as variables.
-func (c *compiler) contexts(out *fetch, f *plan.Fetch) {
-	for _, r := range f.Representations {
-		for _, ctx := range r.Contexts {
-			known := false
-			for _, k := range out.contexts {
-				known = known || k.name == ctx.Variable
-			}
-			if known {
-				continue
-			}
-			n := out.at
-			for range ctx.Up {
-				if n.parent != nil {
-					n = n.parent
-				}
-			}
-			fields, err := c.representationFields(n, ctx.Fields, "", nil)
-			if err == nil {
-				out.contexts = append(out.contexts, &contextVariable{name: ctx.Variable, up: ctx.Up, fields: fields})
-			}
-		}
-	}
-}

@@ -87,7 +87,6 @@ type fetch struct {
 	waits      int32
 	guard      plan.Guard
 	keys       []string // logical keys that it answers at its node, for errors
-	contexts   []*contextVariable
 }
 
 // step is one element of a fetch's path.
@@ -112,13 +111,6 @@ type representationField struct {
 	typename bool
 	nullable bool
 	guard    plan.Guard
-}
-
-// contextVariable passes a value of an ancestor as a variable.
-type contextVariable struct {
-	name   string
-	up     int
-	fields []representationField
 }
 
 // objectProjection writes an object of the response.

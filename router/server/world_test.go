@@ -3,10 +3,8 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -303,18 +301,6 @@ func (w *world) mergeValues(a, b any) {
 			}
 		}
 	}
-}
-
-// known gives the values that a field was seen to have with any arguments, for fields whose arguments change nothing.
-func (t *thing) known(name string) (any, bool) {
-	keys := slices.Collect(maps.Keys(t.facts))
-	sort.Strings(keys)
-	for _, k := range keys {
-		if strings.HasPrefix(k, name+"{") {
-			return t.facts[k], true
-		}
-	}
-	return nil, false
 }
 
 // get gives a field's value, made up where nothing is known.
