@@ -61,16 +61,17 @@ func (s *Server) answer(x *exchange) {
 		x.refuse(&problem{http.StatusForbidden, "CSRF_PREVENTED", "A page of another site may not ask this: send the header GraphQL-Require-Preflight: 1, and let its origin in with cors.origins."})
 		return
 	}
+	if p := x.read(x.w, x.r, int64(s.config.Limits.BodyBytes)); p != nil {
+		x.refuse(p)
+		return
+	}
+	// Only now: a client that sends its request slowly takes nobody's place.
 	select {
 	case s.inFlight <- struct{}{}:
 		defer func() { <-s.inFlight }()
 	default:
 		x.w.Header().Set("Retry-After", "1")
 		x.refuse(&problem{http.StatusServiceUnavailable, "OVERLOADED", "Too many requests are under way: try again in a moment."})
-		return
-	}
-	if p := x.read(x.w, x.r, int64(s.config.Limits.BodyBytes)); p != nil {
-		x.refuse(p)
 		return
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), s.config.timeout)
