@@ -14,10 +14,9 @@ const undoneWithin = 5 * time.Second
 
 // listen takes the commands of staff: updates, so that who gives one learns whether it came too late.
 func (e *erasure) listen(ctx workflow.Context) error {
-	approve := func(_ workflow.Context, a workflows.StaffAction) error {
+	approve := func(ctx workflow.Context, a workflows.StaffAction) error {
 		e.approvedBy = a.By
-		e.touch()
-		return nil
+		return e.shown(ctx)
 	}
 	if err := workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateApproveErasure, approve, workflow.UpdateHandlerOptions{Validator: e.mayApprove}); err != nil {
 		return err
@@ -31,18 +30,27 @@ func (e *erasure) listen(ctx workflow.Context) error {
 	if err := workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateCancelErasure, cancel, workflow.UpdateHandlerOptions{Validator: e.mayCancel}); err != nil {
 		return err
 	}
-	retry := func(_ workflow.Context, a workflows.StepAction) error {
+	retry := func(ctx workflow.Context, a workflows.StepAction) error {
 		e.parked[a.StepID].retry = true
-		return nil
+		return e.decided(ctx, a.StepID)
 	}
 	if err := workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateRetryStep, retry, workflow.UpdateHandlerOptions{Validator: e.mayRetry}); err != nil {
 		return err
 	}
-	waive := func(_ workflow.Context, a workflows.StepAction) error {
+	waive := func(ctx workflow.Context, a workflows.StepAction) error {
 		e.parked[a.StepID].waive = &a
-		return nil
+		return e.decided(ctx, a.StepID)
 	}
 	return workflow.SetUpdateHandlerWithOptions(ctx, workflows.UpdateWaiveStep, waive, workflow.UpdateHandlerOptions{Validator: e.mayWaive})
+}
+
+// decided waits until a step has left its parking place and that can be read.
+func (e *erasure) decided(ctx workflow.Context, stepID string) error {
+	d := e.parked[stepID]
+	if err := workflow.Await(ctx, func() bool { return e.parked[stepID] != d }); err != nil {
+		return err
+	}
+	return e.shown(ctx)
 }
 
 func (e *erasure) mayApprove(_ workflow.Context, a workflows.StaffAction) error {

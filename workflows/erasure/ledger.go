@@ -17,7 +17,7 @@ import (
 const collectionLedger = "ledger"
 
 // eventCertificate is the event of a line that holds a certificate.
-const eventCertificate = "CERTIFICATE"
+const eventCertificate = workflows.StateCompleted
 
 // ledgerLine is a line of the ledger. Each names the hash of the one before, so that none can be taken out or changed.
 type ledgerLine struct {

@@ -25,8 +25,9 @@ func (e *erasure) recorder(ctx workflow.Context) {
 			return
 		}
 		e.dirty = false
-		last := e.ended
-		err := workflow.ExecuteActivity(ctx, workflows.ErasureRecord, e.progress()).Get(ctx, nil)
+		last, p := e.ended, e.progress()
+		err := workflow.ExecuteActivity(ctx, workflows.ErasureRecord, p).Get(ctx, nil)
+		e.written = p.Sequence
 		if err != nil {
 			workflow.GetLogger(ctx).Error("the record of an erasure is gone", "erasure", e.ref.ErasureID, "error", kindOf(err))
 		}
@@ -35,6 +36,17 @@ func (e *erasure) recorder(ctx workflow.Context) {
 			return
 		}
 	}
+}
+
+// shownWithin is how long the answer to a command waits for what it did to be in the record. It is done without.
+const shownWithin = 3 * time.Second
+
+// shown waits until what a command changes can be read.
+func (e *erasure) shown(ctx workflow.Context) error {
+	e.touch()
+	next := e.sequence + 1
+	_, err := workflow.AwaitWithTimeout(ctx, shownWithin, func() bool { return e.written >= next })
+	return err
 }
 
 // progress is where the erasure stands now.

@@ -24,6 +24,9 @@ const (
 	maxTime    = 6 * time.Hour
 )
 
+// worthRecording is how long a step takes for its end to be recorded for itself.
+const worthRecording = time.Second
+
 // How long one try may take: to be taken up by a worker, to be done, and to be silent.
 const (
 	startWithin = 2 * time.Minute
@@ -55,6 +58,20 @@ func (e *erasure) each(ctx workflow.Context, services []string, do func(workflow
 	}
 	wg.Wait(ctx)
 	return errors.Join(errs...)
+}
+
+// both does two things at once and waits for both.
+func (e *erasure) both(ctx workflow.Context, one, other func(workflow.Context) error) error {
+	second := workflow.NewWaitGroup(ctx)
+	second.Add(1)
+	var otherErr error
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer second.Done()
+		otherErr = other(ctx)
+	})
+	err := one(ctx)
+	second.Wait(ctx)
+	return errors.Join(err, otherErr)
 }
 
 // all has all services do an activity of the contract that answers nothing.
@@ -93,7 +110,6 @@ func (e *erasure) call(ctx workflow.Context, queue, activity string, in, out any
 // run tries a step until it is done or waived. The error is that of a context that was cancelled, and no other.
 func (e *erasure) run(ctx workflow.Context, step *workflows.StepState, do func(workflow.Context) error) error {
 	step.StartedAt, step.EndedAt, step.Status = workflow.Now(ctx), time.Time{}, workflows.StepRunning
-	e.touch()
 	pause, tries, began := firstPause, 0, workflow.Now(ctx)
 	for {
 		step.Attempts++
@@ -101,7 +117,9 @@ func (e *erasure) run(ctx workflow.Context, step *workflows.StepState, do func(w
 		err := do(ctx)
 		if err == nil {
 			step.Status, step.LastError, step.EndedAt = workflows.StepDone, "", workflow.Now(ctx)
-			e.touch()
+			if step.EndedAt.Sub(step.StartedAt) > worthRecording {
+				e.touch() // what is quick is recorded with what comes next
+			}
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -176,21 +194,24 @@ func isKind(s string) bool {
 }
 
 // purge empties the caches of the subject.
-func (e *erasure) purge(ctx workflow.Context, when string, round int) {
-	step := e.newStep(roundID("caches-"+when, round), "caches", "PURGE")
-	e.must(e.run(ctx, step, func(ctx workflow.Context) error {
+func (e *erasure) purge(ctx workflow.Context, id string) error {
+	step := e.newStep(id, "caches", "PURGE")
+	return e.run(ctx, step, func(ctx workflow.Context) error {
 		var r workflows.Receipt
 		if err := e.call(ctx, workflows.QueueWorkflows, workflows.ErasurePurge, e.ref, &r); err != nil {
 			return err
 		}
 		step.Matched, step.Changed = &r.Matched, &r.Changed
 		return nil
-	}))
+	})
 }
 
-// histories deletes the histories of the subject's ended workflows.
-func (e *erasure) histories(ctx workflow.Context) {
-	e.must(e.each(ctx, e.services(), func(ctx workflow.Context, service string) error {
+// histories deletes the histories of the subject's ended workflows, once.
+func (e *erasure) histories(ctx workflow.Context, round int) error {
+	if round > 0 {
+		return nil
+	}
+	return e.each(ctx, e.services(), func(ctx workflow.Context, service string) error {
 		step := e.newStep(service+"-histories", service, "HISTORIES")
 		return e.run(ctx, step, func(ctx workflow.Context) error {
 			var h workflows.Histories
@@ -206,12 +227,12 @@ func (e *erasure) histories(ctx workflow.Context) {
 			step.Matched, step.Changed = &r.Matched, &r.Changed
 			return nil
 		})
-	}))
+	})
 }
 
 // notify has the services tell those outside.
-func (e *erasure) notify(ctx workflow.Context) {
-	e.must(e.each(ctx, e.services(), func(ctx workflow.Context, service string) error {
+func (e *erasure) notify(ctx workflow.Context) error {
+	return e.each(ctx, e.services(), func(ctx workflow.Context, service string) error {
 		return e.run(ctx, e.newStep(service+"-notify", service, "NOTIFY"), func(ctx workflow.Context) error {
 			var n workflows.Notified
 			if err := e.call(ctx, workflows.PrivacyQueue(service), workflows.PrivacyNotify, e.ref, &n); err != nil {
@@ -220,7 +241,7 @@ func (e *erasure) notify(ctx workflow.Context) {
 			e.recipients = append(e.recipients, n.Recipients...)
 			return nil
 		})
-	}))
+	})
 }
 
 // ledger appends to the ledger.

@@ -92,7 +92,8 @@ type erasure struct {
 	sealed      bool // past the point of no return
 	ended       bool
 
-	sequence int
+	sequence int  // of the last record
+	written  int  // the last that is written
 	dirty    bool // something is to be recorded
 	recorded bool // the end is recorded
 }
@@ -112,16 +113,15 @@ func (e *erasure) enter(state, waiting string) {
 // prepare is all that can be undone. It ends sealed, or with the error of having been cancelled.
 func (e *erasure) prepare(ctx workflow.Context) error {
 	e.enter(workflows.StateAssessing, "the services to say what they hold")
-	if err := e.ledger(ctx, workflows.StateRequested); err != nil {
+	err := e.both(ctx,
+		func(ctx workflow.Context) error { return e.ledger(ctx, workflows.StateRequested) },
+		func(ctx workflow.Context) error {
+			return e.step(ctx, "plan", "supergraph", "PLAN", workflows.QueueWorkflows, workflows.ErasurePlan, e.in, &e.plan)
+		})
+	if err != nil {
 		return err
 	}
-	if err := e.step(ctx, "plan", "supergraph", "PLAN", workflows.QueueWorkflows, workflows.ErasurePlan, e.in, &e.plan); err != nil {
-		return err
-	}
-	if err := e.describe(ctx); err != nil {
-		return err
-	}
-	if err := e.locate(ctx); err != nil {
+	if err := e.both(ctx, e.describe, e.locate); err != nil {
 		return err
 	}
 	if e.in.Approval {
@@ -136,10 +136,9 @@ func (e *erasure) prepare(ctx workflow.Context) error {
 	if err := e.drain(ctx); err != nil {
 		return err
 	}
-	if err := e.all(ctx, "REMEMBER", workflows.PrivacyRemember); err != nil {
-		return err
-	}
-	if err := e.locate(ctx); err != nil {
+	// Counted again, because the drain changed what there is.
+	remember := func(ctx workflow.Context) error { return e.all(ctx, "REMEMBER", workflows.PrivacyRemember) }
+	if err := e.both(ctx, remember, e.locate); err != nil {
 		return err
 	}
 	// The point of no return. A cancellation that came before these lines wins; one that comes after is refused. Nothing
@@ -230,7 +229,10 @@ func (e *erasure) execute(ctx workflow.Context) {
 	e.times.sealed = workflow.Now(ctx)
 	e.enter(workflows.StateSealed, "the services to seal")
 	e.must(e.ledger(ctx, workflows.StateSealed))
-	e.must(e.all(ctx, "SEAL", workflows.PrivacySeal))
+	// Sessions and caches go first: nobody acts for the subject any more.
+	e.must(e.both(ctx,
+		func(ctx workflow.Context) error { return e.all(ctx, "SEAL", workflows.PrivacySeal) },
+		func(ctx workflow.Context) error { return e.purge(ctx, "caches-before") }))
 	var erasedAt time.Time
 	pending := map[string]bool{}
 	for _, s := range e.services() {
@@ -238,19 +240,17 @@ func (e *erasure) execute(ctx workflow.Context) {
 	}
 	for round := 0; len(pending) > 0; round++ {
 		e.enter(workflows.StateErasing, "the services to erase")
-		e.purge(ctx, "before", round)
 		for _, wave := range e.plan.Waves {
 			e.erase(ctx, wave, pending, round)
 		}
-		e.enter(workflows.StateShredding, "")
-		if round == 0 {
-			e.histories(ctx)
-		}
-		e.purge(ctx, "after", round)
 		erasedAt = workflow.Now(ctx)
+		e.enter(workflows.StateShredding, "histories and caches to be deleted")
+		e.must(e.both(ctx,
+			func(ctx workflow.Context) error { return e.purge(ctx, roundID("caches-after", round)) },
+			func(ctx workflow.Context) error { return e.histories(ctx, round) }))
 		if round == 0 {
-			e.enter(workflows.StateNotifying, "")
-			e.notify(ctx)
+			e.enter(workflows.StateNotifying, "those outside to be told")
+			e.must(e.notify(ctx))
 		}
 		e.enter(workflows.StateVerifying, "every store to be read again")
 		pending = e.verify(ctx, pending, round)
@@ -354,7 +354,6 @@ func (e *erasure) certify(ctx workflow.Context, erasedAt time.Time) {
 	}
 	e.must(e.step(ctx, "certificate", "ledger", "CERTIFY", workflows.QueueWorkflows, workflows.ErasureCertificate, request, &e.issued))
 	e.times.completed = workflow.Now(ctx)
-	e.must(e.ledger(ctx, workflows.StateCompleted))
 	e.enter(workflows.StateCompleted, "")
 	if len(e.retained()) > 0 {
 		e.enter(workflows.StateRetaining, "")
