@@ -25,6 +25,8 @@ type step struct {
 	deps      map[*step]bool
 	guard     Guard
 	guarded   bool // whether guard was set at all
+	level     int  // how many steps come before it one after another
+	batch     int
 }
 
 // represented is how objects of some types become representations of a step.
@@ -38,6 +40,8 @@ type represented struct {
 type site struct {
 	step *step
 	at   *selection
+	// fields are those by which a field vertex hangs in the selection above.
+	fields []*selected
 }
 
 // selection is what is asked of the objects at one place in one step.
@@ -73,8 +77,8 @@ func (b *builder) stand(v *vertex) *site {
 		v.site = b.rootSite(v)
 	case fieldVertex:
 		above := b.stand(v.from)
-		field := b.add(above, v.from, v.place.scopeAbove(), v.item, v.place.parentTypes(), v.item.guard)
-		v.site = &site{step: above.step, at: field.child}
+		fields := b.add(above, v.from, v.place.scopeAbove(), v.item, v.place.parentTypes(), v.item.guard)
+		v.site = &site{step: above.step, at: fields[0].child, fields: fields}
 		if v.static.abstract && !v.object {
 			b.typename(v.site)
 		}
@@ -129,6 +133,10 @@ func (b *builder) entitySite(v *vertex) *site {
 	for _, n := range v.needs {
 		at := b.stand(n.at)
 		st.deps[at.step] = true
+		if n.leaf == nil && n.item.name == typenameField {
+			b.typename(at)
+			continue
+		}
 		if n.leaf == nil {
 			b.addDeep(at, n.at, v.place.scope, n.item, n.types)
 			b.readDeep(r.fields, v.place.scope, n.item, n.types, v.types)
@@ -139,10 +147,44 @@ func (b *builder) entitySite(v *vertex) *site {
 		} else {
 			b.add(at, n.at, n.leaf.place.scope, n.item, n.types, nil)
 		}
+		unguard(n.at, v.place)
 		b.readLeaf(r.fields, v.place, n.leaf)
+	}
+	for p := v.place; p.parent != nil; p = p.parent {
+		if p.class != nil && p.parent.objects {
+			b.awaitType(st, p.parent)
+		}
 	}
 	v.site = &site{step: st, at: st.root}
 	return v.site
+}
+
+// unguard makes the fields that lead from a place to a vertex below it unconditional, since a representation reads there,
+// whatever a client's conditions on the same fields.
+func unguard(v *vertex, top *place) {
+	if v.place.depth <= top.depth {
+		return
+	}
+	if v.kind == fieldVertex {
+		for _, f := range v.site.fields {
+			f.guard = nil
+		}
+		unguard(v.from, top)
+		return
+	}
+	for _, d := range v.deps {
+		unguard(d, top)
+	}
+}
+
+// awaitType has a step wait for the runtime type of the objects at a place of interface objects, which its path depends on.
+func (b *builder) awaitType(st *step, p *place) {
+	if err := b.search.hideTypename(p); err != nil {
+		return // no subgraph knows it: then no path to here was found either
+	}
+	at := b.stand(b.search.cheapest(nil, p.hidden.options))
+	b.typename(at)
+	st.deps[at.step] = true
 }
 
 // onlyInterface tells of a vertex entered under an interface's name for whatever stands at its place.
@@ -159,11 +201,11 @@ func (b *builder) typename(at *site) {
 	at.at.fields = append([]*selected{{alias: typenameField, item: it, slot: &slot{key: typenameField, client: true}}}, at.at.fields...)
 }
 
-// add asks an item of the objects at a site, for some runtime types, and gives the field; for several, the first.
-func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, guard Guard) *selected {
+// add asks an item of the objects at a site, for some runtime types, and gives the fields that do: one, or one for each type.
+func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, guard Guard) []*selected {
 	sl := sc.of(it, types)
 	if it.name == typenameField && it.leaf {
-		return b.addTypename(at, sl, it)
+		return []*selected{b.addTypename(at, sl, it)}
 	}
 	var out *typeNode
 	if !it.leaf {
@@ -173,7 +215,7 @@ func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, g
 	}
 	conds := b.conditions(at.at, v, it, types)
 	var child *selection
-	var first *selected
+	var fields []*selected
 	for _, cond := range conds {
 		for _, f := range at.at.fields {
 			if f.slot == sl && (f.cond == cond || f.cond == nil) && f.item.name == it.name && f.item.text == it.text && f.child != nil {
@@ -192,11 +234,9 @@ func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, g
 		} else {
 			f.guard = f.guard.or(guard)
 		}
-		if first == nil {
-			first = f
-		}
+		fields = append(fields, f)
 	}
-	return first
+	return fields
 }
 
 func (b *builder) addTypename(at *site, sl *slot, it *item) *selected {
@@ -313,10 +353,11 @@ func wrappers(text string) string {
 
 // addDeep asks an item with all below it, all of which the subgraph of v answers by itself.
 func (b *builder) addDeep(at *site, v *vertex, sc *scope, it *item, types typeSet) {
-	f := b.add(at, v, sc, it, types, nil)
-	if it.leaf || f == nil {
+	fields := b.add(at, v, sc, it, types, nil)
+	if it.leaf {
 		return
 	}
+	f := fields[0]
 	src := b.search.sourceAt(v, types, it)
 	in := src.out.in[v.subgraph]
 	inner := &vertex{static: src.out, types: in.possible, subgraph: v.subgraph, object: in.object,

@@ -167,6 +167,7 @@ type target struct {
 	keys     []*keyNode
 	object   *typeNode // the interface whose key it is, for interface objects
 	real     bool      // object is a real interface in the subgraph
+	typed    bool      // what is sent depends on its runtime type
 	done     bool
 }
 
@@ -255,7 +256,12 @@ func (s *search) move(p *place, c *closure, class typeSet, t *target, settled in
 	} else if t.object == nil && onlyObjects(from) {
 		return nil
 	}
-	needs, deps, key := s.keyNeeds(from, class, t, t.subgraph)
+	sent := class
+	if t.typed = t.object == nil || !hasObject(from, t.object); !t.typed {
+		// Whatever stands here is sent under the interface's name.
+		sent = t.object.possible
+	}
+	needs, deps, key := s.keyNeeds(from, sent, t, t.subgraph)
 	if key == nil {
 		return nil
 	}
@@ -269,7 +275,7 @@ func (s *search) move(p *place, c *closure, class typeSet, t *target, settled in
 	if !class.within(v.types) {
 		return nil
 	}
-	if !t.real && !hasObject(from, t.object) {
+	if t.typed {
 		// Objects of known types are sent under the interface's name; the answer is for this class alone.
 		v.types = class
 		return s.newVertex(v)
@@ -324,7 +330,31 @@ func (s *search) keyNeeds(from []*vertex, class typeSet, t *target, except int) 
 			break
 		}
 	}
-	return needs, deps, best
+	if best == nil || !t.typed || !someObject(from) {
+		return needs, deps, best
+	}
+	// Among interface objects the runtime type is one more thing to find out.
+	it := &item{name: typenameField, types: class, leaf: true}
+	var options []*vertex
+	for _, v := range from {
+		if s.direct(v, class, typenameField) && v.avoids(except) {
+			options = append(options, v)
+		}
+	}
+	if len(options) == 0 {
+		return nil, nil, nil
+	}
+	at := s.cheapest(deps, options)
+	return append(needs, &need{item: it, types: class, at: at}), unique(append(deps, at)), best
+}
+
+func someObject(vs []*vertex) bool {
+	for _, v := range vs {
+		if v.object {
+			return true
+		}
+	}
+	return false
 }
 
 // gatherKey finds where the items of a key can be read when some have parts that the subgraph of the item itself does not
@@ -531,7 +561,7 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 	if err := s.spend(len(c.vertices)); err != nil {
 		return nil, err
 	}
-	t := target{subgraph: src.subgraph, object: object}
+	t := target{subgraph: src.subgraph, object: object, typed: object == nil || len(class) < len(object.in[src.subgraph].possible)}
 	if object != nil {
 		t.keys = object.in[src.subgraph].keys
 	} else {

@@ -3,14 +3,13 @@ package plan
 import (
 	"cmp"
 	"slices"
-	"strconv"
 )
 
 // This pass writes the steps as fetches: in an order in which each stands after what it waits for, and waiting only for
 // what nothing else it waits for already waits for.
 
 func (b *builder) fetches() []*Fetch {
-	b.merge()
+	b.optimise()
 	order := b.order()
 	ids := map[*step]int{}
 	for i, st := range order {
@@ -19,7 +18,7 @@ func (b *builder) fetches() []*Fetch {
 	ancestors := make([]map[int]bool, len(order))
 	out := make([]*Fetch, len(order))
 	for i, st := range order {
-		f := &Fetch{ID: i, Subgraph: b.search.g.sg.Subgraphs()[st.subgraph].Name, Kind: Query, Guard: st.guard}
+		f := &Fetch{ID: i, Subgraph: b.search.g.sg.Subgraphs()[st.subgraph].Name, Kind: Query, Guard: st.guard, Batch: st.batch}
 		if !st.entity && st.place.root {
 			f.Kind = b.search.kind
 		} else {
@@ -48,71 +47,17 @@ func (b *builder) fetches() []*Fetch {
 		f.Variables = slices.Compact(f.Variables)
 		out[i] = f
 	}
-	batch(out)
 	return out
 }
 
-// order sorts the steps topologically, those that are alike by when they were made.
+// order sorts the steps topologically, by when they can start and then by when they were made.
 func (b *builder) order() []*step {
-	waits := map[*step]int{}
-	for _, st := range b.steps {
-		waits[st] = len(st.deps)
-	}
-	done := map[*step]bool{}
-	var out []*step
-	for len(out) < len(b.steps) {
-		var ready []*step
-		for _, st := range b.steps {
-			if !done[st] && waits[st] == 0 {
-				ready = append(ready, st)
-			}
-		}
-		if len(ready) == 0 {
-			return out // unreachable: steps only wait for steps made before them
-		}
-		slices.SortStableFunc(ready, func(x, y *step) int {
-			return cmp.Or(cmp.Compare(x.place.serial, y.place.serial), cmp.Compare(x.n, y.n))
-		})
-		for _, st := range ready {
-			done[st] = true
-			out = append(out, st)
-			for _, other := range b.steps {
-				if other.deps[st] {
-					waits[other]--
-				}
-			}
-		}
-	}
+	b.levels()
+	out := slices.Clone(b.steps)
+	slices.SortStableFunc(out, func(x, y *step) int {
+		return cmp.Or(cmp.Compare(x.level, y.level), cmp.Compare(x.serial(), y.serial()), cmp.Compare(x.n, y.n))
+	})
 	return out
-}
-
-// batch numbers groups of entity fetches to one subgraph that become ready together.
-func batch(fetches []*Fetch) {
-	groups := map[string][]*Fetch{}
-	var order []string
-	for _, f := range fetches {
-		if len(f.Representations) == 0 {
-			continue
-		}
-		mark := f.Subgraph
-		for _, d := range f.DependsOn {
-			mark += " " + strconv.Itoa(d)
-		}
-		if groups[mark] == nil {
-			order = append(order, mark)
-		}
-		groups[mark] = append(groups[mark], f)
-	}
-	n := 0
-	for _, mark := range order {
-		if len(groups[mark]) < 2 {
-			continue
-		}
-		n++
-		for _, f := range groups[mark] {
-			f.Batch = n
-		}
-	}
 }
 
 // path gives the way from the root of the response to a place.

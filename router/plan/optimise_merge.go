@@ -1,65 +1,176 @@
 package plan
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// This pass merges entity steps that enter the same subgraph with the same key at the same objects and wait for the same
-// answers, as happens where one field needs only the key and another needs more:
+// This pass merges entity steps that enter the same subgraph with the same key at the same objects, as happens where one
+// field needs only the key and another needs more:
 //
-//	product ▸ inventory(id) { stock }                     product ▸ inventory(id weight) { stock shipping }
+//	product ▸ inventory(id) { stock }                      product ▸ inventory(id weight) { stock shipping }
 //	product ▸ inventory(id weight) { shipping }      ─▶
 //
-// It also merges mutations that follow each other in the same subgraph, which runs them in order by itself.
+// Where the steps wait for different answers, the merged one waits for all of them. That is done only when it makes no
+// other step wait longer, and when the objects can be sent even if what one of them waits for never comes.
 
-func (b *builder) merge() {
-	b.settleGuards()
-	for i := 0; i < len(b.steps); i++ {
-		for j := i + 1; j < len(b.steps); j++ {
-			if b.mergeable(b.steps[i], b.steps[j]) {
-				b.absorb(b.steps[i], b.steps[j])
-				j--
-			}
-		}
-	}
-	if b.search.kind == Mutation {
-		b.mergeMutations()
+func (b *builder) mergeSame() {
+	for b.mergeOne() {
 	}
 }
 
-func (b *builder) mergeable(x, y *step) bool {
-	if !x.entity || !y.entity || x.subgraph != y.subgraph || x.key != y.key || !samePlace(x.place, y.place) {
-		return false
-	}
-	if len(x.deps) != len(y.deps) {
-		return false
-	}
-	for d := range x.deps {
-		if !y.deps[d] {
-			return false
+func (b *builder) mergeOne() bool {
+	b.levels()
+	awaited := map[*step]bool{}
+	for _, st := range b.steps {
+		for d := range st.deps {
+			awaited[d] = true
 		}
 	}
-	if len(x.represent) != 1 && len(y.represent) != 1 {
-		return false
+	at := map[string][]*step{}
+	merged := false
+	for _, st := range slices.Clone(b.steps) {
+		if !st.entity {
+			continue
+		}
+		mark := itoa(st.subgraph) + " " + st.key + st.place.location()
+		joined := false
+		for i, o := range at[mark] {
+			if !b.mergeable(o, st, awaited) {
+				continue
+			}
+			b.absorb(o, st)
+			at[mark] = slices.Delete(at[mark], i, i+1)
+			joined, merged = true, true
+			break
+		}
+		if !joined {
+			at[mark] = append(at[mark], st)
+		}
 	}
+	return merged
+}
+
+// levels computes for each step how many others come before it one after another.
+func (b *builder) levels() {
+	done := map[*step]bool{}
+	var visit func(st *step) int
+	visit = func(st *step) int {
+		if done[st] {
+			return st.level
+		}
+		done[st] = true
+		st.level = 0
+		for d := range st.deps {
+			st.level = max(st.level, visit(d)+1)
+		}
+		return st.level
+	}
+	for _, st := range b.steps {
+		visit(st)
+	}
+}
+
+// location names the objects of the response that a place holds.
+func (p *place) location() string {
+	var b strings.Builder
+	for ; p.slot != nil; p = p.parent {
+		b.WriteString("\x00")
+		b.WriteString(p.slot.logical())
+		b.WriteString("\x00")
+		b.WriteString(p.class.key())
+	}
+	return b.String()
+}
+
+func (b *builder) mergeable(x, y *step, awaited map[*step]bool) bool {
 	for _, r := range x.represent {
 		for _, o := range y.represent {
-			if r.typename != o.typename {
+			untyped := r.types == nil || o.types == nil
+			if r.typename != o.typename || untyped && (r.types != nil || o.types != nil) {
 				return false
 			}
-			if !r.types.equal(o.types) && (r.types == nil || o.types == nil || len(r.types.intersect(o.types)) > 0) {
+			if (untyped || len(r.types.intersect(o.types)) > 0) && !sendable(r.fields, o.fields) {
 				return false
 			}
 		}
 	}
-	return b.fits(x.root, y.root)
+	if !b.fits(x.root, y.root) {
+		return false
+	}
+	if sameSteps(x.deps, y.deps) {
+		return true
+	}
+	early, late := x, y
+	if early.level > late.level {
+		early, late = late, early
+	}
+	if early.level != late.level && awaited[early] {
+		return false
+	}
+	return b.optional(x, y) && b.optional(y, x) && !late.reaches(early, map[*step]bool{}) && !early.reaches(late, map[*step]bool{})
 }
 
-// samePlace reports whether two places are the same objects of the response.
-func samePlace(p, q *place) bool {
-	for p != q {
-		if p == nil || q == nil || p.slot == nil || q.slot == nil || p.slot.key != q.slot.key || !p.class.equal(q.class) {
+func sameSteps(x, y map[*step]bool) bool {
+	if len(x) != len(y) {
+		return false
+	}
+	for st := range x {
+		if !y[st] {
 			return false
 		}
-		p, q = p.parent, q.parent
+	}
+	return true
+}
+
+// reaches reports whether st waits for other, over any number of steps.
+func (st *step) reaches(other *step, seen map[*step]bool) bool {
+	if st == other {
+		return true
+	}
+	if seen[st] {
+		return false
+	}
+	seen[st] = true
+	for d := range st.deps {
+		if d.reaches(other, seen) {
+			return true
+		}
+	}
+	return false
+}
+
+// sendable reports whether one representation can hold the fields of two: no name is sent with two values.
+func sendable(x, y *selection) bool {
+	for _, f := range x.fields {
+		for _, g := range y.fields {
+			if f.item.name != g.item.name || f.cond != g.cond && f.cond != nil && g.cond != nil {
+				continue
+			}
+			if f.slot != g.slot || f.child != nil && g.child != nil && !sendable(f.child, g.child) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// optional reports whether the objects that x sends can be sent without what y reads beyond that.
+func (b *builder) optional(x, y *step) bool {
+	for _, r := range y.represent {
+		for _, g := range r.fields.fields {
+			known := false
+			for _, o := range x.represent {
+				known = known || slices.ContainsFunc(o.fields.fields, func(f *selected) bool { return f.slot == g.slot })
+			}
+			if known {
+				continue
+			}
+			f := g.item.decl.fields[g.item.name]
+			if f == nil || strings.HasSuffix(f.text, "!") {
+				return false
+			}
+		}
 	}
 	return true
 }
@@ -86,15 +197,13 @@ func (b *builder) fits(x, y *selection) bool {
 func (b *builder) absorb(x, y *step) {
 	union(x.root, y.root)
 	for _, o := range y.represent {
-		i := slices.IndexFunc(x.represent, func(r *represented) bool { return r.types.equal(o.types) })
-		if i < 0 {
-			x.represent = append(x.represent, o)
-		} else {
-			union(x.represent[i].fields, o.fields)
-		}
+		x.send(o)
 	}
 	if y.guarded {
 		x.admit(y.guard)
+	}
+	for d := range y.deps {
+		x.deps[d] = true
 	}
 	b.steps = slices.DeleteFunc(b.steps, func(st *step) bool { return st == y })
 	for _, st := range b.steps {
@@ -104,6 +213,58 @@ func (b *builder) absorb(x, y *step) {
 		}
 	}
 	delete(x.deps, x)
+}
+
+// send adds a representation. Types that have one already send the fields of both.
+func (st *step) send(o *represented) {
+	rest := o.types
+	for _, r := range slices.Clone(st.represent) {
+		if r.types == nil {
+			union(r.fields, o.fields)
+			return
+		}
+		common := r.types.intersect(rest)
+		if len(common) == 0 {
+			continue
+		}
+		rest = rest.minus(common)
+		if r.fields.holds(o.fields) {
+			continue
+		}
+		if len(common) < len(r.types) {
+			other := &represented{types: r.types.minus(common), typename: r.typename, fields: r.fields.clone()}
+			st.represent = append(st.represent, other)
+			r.types = common
+		}
+		union(r.fields, o.fields.clone())
+	}
+	if len(rest) == 0 && o.types != nil {
+		return
+	}
+	st.represent = append(st.represent, &represented{types: rest, typename: o.typename, fields: o.fields})
+}
+
+// holds reports whether all of another selection is in s.
+func (s *selection) holds(o *selection) bool {
+	for _, g := range o.fields {
+		f := s.find(g.cond, g.slot, g.item)
+		if f == nil || f.child != nil && g.child != nil && !f.child.holds(g.child) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *selection) clone() *selection {
+	out := &selection{static: s.static, fields: make([]*selected, len(s.fields))}
+	for i, f := range s.fields {
+		own := *f
+		if f.child != nil {
+			own.child = f.child.clone()
+		}
+		out.fields[i] = &own
+	}
+	return out
 }
 
 func union(x, y *selection) {
@@ -120,50 +281,4 @@ func union(x, y *selection) {
 			union(x.fields[i].child, g.child)
 		}
 	}
-}
-
-// settleGuards gives each step a guard that holds whenever its own leaves or a step after it take part.
-func (b *builder) settleGuards() {
-	for changed := true; changed; {
-		changed = false
-		for _, st := range b.steps {
-			if !st.guarded {
-				continue
-			}
-			for d := range st.deps {
-				before, was := d.guard, d.guarded
-				d.admit(st.guard)
-				if !was || !before.equal(d.guard) {
-					changed = true
-				}
-			}
-		}
-	}
-}
-
-// mergeMutations merges root steps of neighbouring fields in one subgraph and chains the others.
-func (b *builder) mergeMutations() {
-	roots := b.roots()
-	for i := 0; i+1 < len(roots); {
-		x, y := roots[i], roots[i+1]
-		if x.subgraph == y.subgraph && b.fits(x.root, y.root) {
-			b.absorb(x, y)
-			roots = slices.Delete(roots, i+1, i+2)
-			continue
-		}
-		y.deps[x] = true
-		i++
-	}
-}
-
-// roots gives the root steps in the order of their fields.
-func (b *builder) roots() []*step {
-	var out []*step
-	for _, st := range b.steps {
-		if !st.entity && st.place.root {
-			out = append(out, st)
-		}
-	}
-	slices.SortStableFunc(out, func(x, y *step) int { return x.place.serial - y.place.serial })
-	return out
 }

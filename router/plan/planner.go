@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -68,3 +69,5 @@ func (p *Planner) Plan(doc *ast.QueryDocument, operationName string) (*Plan, err
 	b.choose()
 	return &Plan{Operation: op, Fetches: b.fetches()}, nil
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,32 @@
+package plan
+
+// optimise runs the passes that make a plan smaller, and those that settle when its steps go out.
+func (b *builder) optimise() {
+	b.mergeSame()
+	b.mergeTypes()
+	if b.search.kind == Mutation {
+		b.chainMutations()
+	}
+	b.settleGuards()
+	b.levels()
+	b.batch()
+}
+
+// settleGuards gives each step a guard that holds whenever its own leaves or a step after it take part.
+func (b *builder) settleGuards() {
+	for changed := true; changed; {
+		changed = false
+		for _, st := range b.steps {
+			if !st.guarded {
+				continue
+			}
+			for d := range st.deps {
+				before, was := d.guard, d.guarded
+				d.admit(st.guard)
+				if !was || !before.equal(d.guard) {
+					changed = true
+				}
+			}
+		}
+	}
+}
