@@ -37,11 +37,10 @@ type world struct {
 	reason   string
 	invoices int
 
-	method  string         // what the bank says: "", "decline", "authenticate"
-	courier func(env *env) // what the courier does once it has the parcels
-	faults  map[string]fault
-	calls   map[string]int
-	onCall  func(activity string)
+	method string // what the bank says: "", "decline", "authenticate"
+	faults map[string]fault
+	calls  map[string]int
+	onCall func(activity string)
 }
 
 // fault is how an activity fails.

@@ -101,7 +101,7 @@ func (r *Router) Open(_ context.Context, log *slog.Logger) (*Opened, error) {
 	}
 	return &Opened{
 		Service: &chassis.Service{Name: "router", Handler: h}, Whole: true,
-		close: func(context.Context) error { return nil },
+		close: func(context.Context) error { s.Close(); return nil },
 	}, nil
 }
 
