@@ -30,6 +30,11 @@ func (s *schema) complete() []Error {
 	if s.version.major == 0 || s.isFed2() {
 		errs = append(errs, s.completeFederation()...)
 	}
+	for _, e := range errs {
+		if e.Code == codeTypeDefinitionInvalid {
+			return errs
+		}
+	}
 	if len(errs) > 0 {
 		return append(errs, s.unknownDirectives()...)
 	}
@@ -167,6 +172,13 @@ func (s *schema) completeFederation() []Error {
 			return []Error{s.errorf(codeInvalidGraphQL, nil, "Unknown type %s", n)}
 		}
 		s.addType(&typeDef{name: n, kind: ast.Scalar, builtIn: true})
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	g := &graphqlErrors{s: s}
+	if g.ownValues(); len(g.errs) > 0 {
+		return g.errs
 	}
 	for _, f := range features() {
 		if fed == nil && !fed1Feature(f.name) || f.since > v.minor {

@@ -35,7 +35,8 @@ func (s *schema) parseFieldSet(parent *typeDef, text string, visit func(*fieldDe
 	return s.readFieldSet(parent, text, visit, true)
 }
 
-// readFieldSet is parseFieldSet; unless it is strict it looks at no arguments and directives.
+// readFieldSet is parseFieldSet; unless it is strict it looks at no arguments and directives, and allows objects without
+// a selection.
 func (s *schema) readFieldSet(parent *typeDef, text string, visit func(*fieldDef) *fieldSetError, strict bool) ([]*selection, *fieldSetError) {
 	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
 		text = "{" + text + "}"
@@ -144,6 +145,9 @@ func (r *fieldSetReader) field(parent *typeDef, item *ast.Field) (*selection, *f
 		return n, nil
 	}
 	if len(item.SelectionSet) == 0 {
+		if !r.strict {
+			return n, nil
+		}
 		return nil, &fieldSetError{message: sprintf("Invalid empty selection set for field %q of non-leaf type %s", f.coordinate(), f.typ)}
 	}
 	var err *fieldSetError

@@ -43,6 +43,27 @@ func (g *graphqlErrors) structure() {
 	}
 }
 
+// ownValues checks what is passed to the directives that the schema itself defines.
+func (g *graphqlErrors) ownValues() {
+	g.s.eachApplied(func(_ ast.DirectiveLocation, coordinate string, applied *[]*directive) {
+		for _, d := range *applied {
+			def := g.s.directives[d.name]
+			if def == nil || def.builtIn {
+				continue
+			}
+			for _, a := range d.args {
+				want := def.arg(a.name)
+				if want == nil || g.s.types[want.typ.Name()] == nil || a.value.Kind == ast.NullValue && want.typ.NonNull {
+					continue
+				}
+				if !g.s.validValue(a.value, want.typ) {
+					g.add(a.pos, "Invalid value for \"@%s(%s:)\" of type %q in application of \"@%s\" to %q.", d.name, a.name, want.typ, d.name, coordinate)
+				}
+			}
+		}
+	})
+}
+
 func (g *graphqlErrors) fieldKinds(f *fieldDef) {
 	if f.parent.kind == ast.InputObject {
 		if !g.input(f.typ) {

@@ -122,11 +122,7 @@ func (m *merger) collectTypes() {
 			if list == nil {
 				list = make([]*typeDef, len(m.schemas))
 				m.sources[t.name] = list
-				kind := t.kind
-				if t.interfaceObject() {
-					kind = ast.Interface
-				}
-				m.out.addType(&typeDef{name: t.name, kind: kind})
+				m.out.addType(&typeDef{name: t.name, kind: t.mergedKind()})
 			}
 			list[i] = t
 		}
@@ -245,11 +241,7 @@ func (m *merger) checkBases() {
 			if s == nil {
 				continue
 			}
-			kind := s.kind
-			if s.interfaceObject() {
-				kind = ast.Interface
-			}
-			if kind != t.kind {
+			if s.mergedKind() != t.kind {
 				continue
 			}
 			base = base || s.defined

@@ -12,7 +12,7 @@ func (m *merger) mergeFields(t *typeDef) {
 	t.applied = spliceImplements(t.applied, implements)
 	types := m.sources[t.name]
 	for _, s := range types {
-		if s == nil || !s.hasFields() {
+		if s == nil || s.mergedKind() != t.kind {
 			continue
 		}
 		for _, f := range s.fields {
@@ -24,7 +24,7 @@ func (m *merger) mergeFields(t *typeDef) {
 	for _, f := range append([]*fieldDef(nil), t.fields...) {
 		sources := make([]*fieldDef, len(types))
 		for i, s := range types {
-			if s != nil && s.hasFields() {
+			if s != nil && s.mergedKind() == t.kind {
 				sources[i] = s.field(f.name)
 			}
 		}

@@ -207,6 +207,14 @@ func (t *typeDef) interfaceObject() bool {
 	return t.kind == ast.Object && fed(t.applied, "interfaceObject") != nil
 }
 
+// mergedKind is the kind of the type that the type becomes a part of.
+func (t *typeDef) mergedKind() ast.DefinitionKind {
+	if t.interfaceObject() {
+		return ast.Interface
+	}
+	return t.kind
+}
+
 // coordinate names the field as the specification does: "Type.field".
 func (f *fieldDef) coordinate() string { return f.parent.name + "." + f.name }
 

@@ -15,7 +15,7 @@ func (m *merger) shareable(i int, f *fieldDef) bool {
 			return true
 		}
 	}
-	return m.schemas[i].keyField(f) || m.schemas[i].provided[f]
+	return m.schemas[i].keyField(f) || m.schemas[i].provided[f] && m.schemas[i].external(f)
 }
 
 // keyField tells whether a field is part of a key of some type.

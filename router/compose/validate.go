@@ -188,7 +188,7 @@ func (s *schema) checkExternal() []Error {
 // cannot be compared, after which nothing else is reported.
 func (s *schema) checkInterfaceKeys() (errs []Error, fatal *Error) {
 	read := func(t *typeDef, d *directive) []*selection {
-		set, err := s.parseFieldSet(t, d.str("fields"), nil)
+		set, err := s.readFieldSet(t, d.str("fields"), nil, false)
 		if err != nil && fatal == nil {
 			e := s.errorf("KEY_INVALID_FIELDS", d.pos, "On type %q, for @%s(fields: %s): %s", t.name, d.name, quote(d.str("fields")), err.message)
 			fatal = &e
