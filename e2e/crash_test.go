@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lethe/lethe/e2e/harness"
+	"github.com/lethe/lethe/embedded/redis/redistest"
 )
 
 // TestKill kills Lethe with 20 orders and an erasure on their way and starts it again on the same data: all of them
@@ -13,7 +14,8 @@ import (
 // It runs alone: two whole Lethes at once are more than two cores carry in a reasonable time.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
-	first := openShop(t, shared.build.StartShared(t, harness.Options{Dir: dir}))
+	env := []string{"REDIS_URL=" + redistest.URL(t)} // a real redis-server where there is one
+	first := openShop(t, shared.build.StartShared(t, harness.Options{Dir: dir, Env: env}))
 	const orders, each = 20, 2
 	product := first.newProduct(orders*each + 5)
 	_, token := first.register()
@@ -46,7 +48,7 @@ func TestKill(t *testing.T) {
 	first.Kill()
 
 	// The same ports: what was signed in before stays so, since the keys are kept.
-	second := openShop(t, shared.build.Start(t, harness.Options{Dir: dir, Base: first.Base}))
+	second := openShop(t, shared.build.Start(t, harness.Options{Dir: dir, Base: first.Base, Env: env}))
 	for id, input := range inputs {
 		got := second.await(token, id, "DELIVERED")
 		if got.Payment.Status != "CAPTURED" || got.Payment.Captured != got.Total {
