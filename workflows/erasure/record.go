@@ -27,6 +27,10 @@ func (e *erasure) recorder(ctx workflow.Context) {
 		e.dirty = false
 		last, p := e.ended, e.progress()
 		err := workflow.ExecuteActivity(ctx, workflows.ErasureRecord, p).Get(ctx, nil)
+		if err != nil && !final(err) {
+			e.touch() // nobody could write for as long as an activity may be tried
+			continue
+		}
 		e.written = p.Sequence
 		if err != nil {
 			workflow.GetLogger(ctx).Error("the record of an erasure is gone", "erasure", e.ref.ErasureID, "error", kindOf(err))
