@@ -25,7 +25,8 @@ type step struct {
 	deps      map[*step]bool
 	guard     Guard
 	guarded   bool // whether guard was set at all
-	level     int  // how many steps come before it one after another
+	contexts  []*contextual
+	level     int // how many steps come before it one after another
 	batch     int
 }
 
@@ -57,7 +58,9 @@ type selected struct {
 	alias string
 	item  *item
 	guard Guard
-	child *selection
+	// arguments are the item's, and those taken from contexts.
+	arguments []Argument
+	child     *selection
 }
 
 // stepFor makes a step.
@@ -155,6 +158,7 @@ func (b *builder) entitySite(v *vertex) *site {
 			b.awaitType(st, p.parent)
 		}
 	}
+	b.passContexts(st, v)
 	v.site = &site{step: st, at: st.root}
 	return v.site
 }
@@ -229,7 +233,10 @@ func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, g
 	for _, cond := range conds {
 		f := at.at.find(cond, sl, it)
 		if f == nil {
-			f = &selected{cond: cond, slot: sl, alias: at.at.alias(cond, sl, it, v.subgraph), item: it, guard: guard, child: child}
+			f = &selected{cond: cond, slot: sl, alias: at.at.alias(cond, sl, it, v.subgraph), item: it, guard: guard, child: child, arguments: it.arguments}
+			if len(v.contexts) > 0 && at.at == at.step.root {
+				f.arguments = at.step.contextArguments(it.arguments)
+			}
 			at.at.fields = append(at.at.fields, f)
 		} else {
 			f.guard = f.guard.or(guard)

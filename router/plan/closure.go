@@ -579,18 +579,24 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 	if err != nil || !ok {
 		return nil, err
 	}
-	for _, n := range more {
-		best := n.leaf.options[0]
-		for _, o := range n.leaf.options[1:] {
-			if s.cost(append(deps[:len(deps):len(deps)], o)...) < s.cost(append(deps[:len(deps):len(deps)], best)...) {
-				best = o
-			}
+	var contexts []*contextNeed
+	if len(src.contexts) > 0 && !s.settled {
+		if contexts, ok, err = s.solveContexts(p, src); err != nil || !ok {
+			return nil, err
 		}
-		n.at = best
-		deps = append(deps, best)
+	}
+	for _, n := range more {
+		n.at = s.cheapest(deps, n.leaf.options)
+		deps = append(deps, n.at)
+	}
+	for _, x := range contexts {
+		for _, n := range x.needs {
+			n.at = s.cheapest(deps, n.leaf.options)
+			deps = append(deps, n.at)
+		}
 	}
 	v := s.newVertex(vertex{kind: requireVertex, place: p, static: object, object: object != nil, types: class, subgraph: src.subgraph,
-		key: key, source: src, needs: append(needs, more...), deps: unique(deps), self: moveCost})
+		key: key, source: src, needs: append(needs, more...), contexts: contexts, deps: unique(deps), self: moveCost})
 	c.required[src.id] = v
 	return v, nil
 }

@@ -40,7 +40,9 @@ func (b *builder) fetches() []*Fetch {
 		}
 		f.Selections = b.selections(st.root)
 		for _, r := range st.represent {
-			f.Representations = append(f.Representations, b.representation(r))
+			rep := b.representation(r)
+			rep.Contexts = b.contextValues(st)
+			f.Representations = append(f.Representations, rep)
 		}
 		f.Variables = variables(f.Selections, nil)
 		slices.Sort(f.Variables)
@@ -112,7 +114,7 @@ func (b *builder) selections(s *selection) SelectionSet {
 }
 
 func (b *builder) field(s *selection, f *selected) *Field {
-	out := &Field{Name: f.item.name, Alias: f.alias, Arguments: f.item.arguments, Guard: f.guard}
+	out := &Field{Name: f.item.name, Alias: f.alias, Arguments: f.arguments, Guard: f.guard}
 	switch {
 	case f.cond != nil:
 		out.Parent = f.cond.name

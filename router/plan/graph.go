@@ -79,6 +79,7 @@ type sourceNode struct {
 type contextNode struct {
 	argument, typ, name string
 	selection           supergraph.FieldSet
+	items               map[typeID][]*item // by the type of the ancestor that sets the context
 }
 
 // plain tells that the subgraph resolves the field with nothing but the object itself.
@@ -272,12 +273,38 @@ func (g *graph) compileSets(n *typeNode) error {
 			if src.requires, err = g.compile(n, n.possible, s.Requires); err != nil {
 				return fmt.Errorf("requires of %s.%s: %w", n.name, f.Name, err)
 			}
+			for i := range src.contexts {
+				if err := g.compileContext(&src.contexts[i]); err != nil {
+					return fmt.Errorf("context %q of %s.%s: %w", src.contexts[i].name, n.name, f.Name, err)
+				}
+			}
 			if len(s.Provides) > 0 && src.out != nil {
 				items, err := g.compile(src.out, src.out.possible, s.Provides)
 				if err != nil {
 					return fmt.Errorf("provides of %s.%s: %w", n.name, f.Name, err)
 				}
 				src.provides = items
+			}
+		}
+	}
+	return nil
+}
+
+// compileContext compiles what an argument is read from for each type that sets its context, by itself or by an interface
+// or a union.
+func (g *graph) compileContext(c *contextNode) error {
+	c.items = map[typeID][]*item{}
+	for _, t := range g.types {
+		if !slices.Contains(t.model.Contexts, c.name) {
+			continue
+		}
+		items, err := g.compile(t, t.possible, c.selection)
+		if err != nil {
+			return err
+		}
+		for _, id := range t.possible {
+			if c.items[id] == nil {
+				c.items[id] = items
 			}
 		}
 	}

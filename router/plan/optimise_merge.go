@@ -30,7 +30,7 @@ func (b *builder) mergeOne() bool {
 	at := map[string][]*step{}
 	merged := false
 	for _, st := range slices.Clone(b.steps) {
-		if !st.entity {
+		if !st.entity || len(st.contexts) > 0 {
 			continue
 		}
 		mark := itoa(st.subgraph) + " " + st.key + st.place.location()

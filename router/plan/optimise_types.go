@@ -10,7 +10,7 @@ func (b *builder) mergeTypes() {
 	b.levels()
 	at := map[string][]*step{}
 	for _, st := range slices.Clone(b.steps) {
-		if !st.entity {
+		if !st.entity || len(st.contexts) > 0 {
 			continue
 		}
 		mark := itoa(st.subgraph) + " " + itoa(st.level) + " " + st.key

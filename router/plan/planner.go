@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -56,18 +57,23 @@ func (p *Planner) Plan(doc *ast.QueryDocument, operationName string) (*Plan, err
 	if err != nil {
 		return nil, err
 	}
-	s := &search{
-		g: p.graph, kind: op.Kind, limits: p.limits, labels: map[string]bool{}, active: map[string]bool{}, scores: map[string]score{}, excluded: map[int]int{},
+	l := &labelled{planner: p, plan: &Plan{Operation: op}, items: items}
+	if err := l.under(nil, nil); err != nil {
+		return nil, err
 	}
+	return l.plan, nil
+}
+
+// search makes the state of a search under override labels.
+func (p *Planner) search(kind OperationKind, labels map[string]bool) *search {
+	s := &search{
+		g: p.graph, kind: kind, limits: p.limits, labels: map[string]bool{}, active: map[string]bool{}, scores: map[string]score{}, excluded: map[int]int{},
+	}
+	maps.Copy(s.labels, labels)
 	if p.limits.Time > 0 {
 		s.deadline = time.Now().Add(p.limits.Time)
 	}
-	if err := s.run(items, p.graph.named[op.RootType]); err != nil {
-		return nil, err
-	}
-	b := &builder{search: s}
-	b.choose()
-	return &Plan{Operation: op, Fetches: b.fetches()}, nil
+	return s
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

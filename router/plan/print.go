@@ -39,6 +39,10 @@ func (p *Plan) String() string {
 			}
 			b.WriteString(" ")
 			p.Operation.write(&b, r.Fields, "  ", true)
+			for _, c := range r.Contexts {
+				fmt.Fprintf(&b, "  with $%s from %d up ", c.Variable, c.Up)
+				p.Operation.write(&b, c.Fields, "  ", true)
+			}
 		}
 		b.WriteString("  ")
 		p.Operation.write(&b, f.Selections, "  ", false)

@@ -73,6 +73,8 @@ type vertex struct {
 	key    *keyNode // of a move
 	source *sourceNode
 	needs  []*need
+	// contexts are what the arguments of a field with @fromContext are read from.
+	contexts []*contextNeed
 	// through are the subgraphs passed below the place to gather a key in parts.
 	through []int
 
