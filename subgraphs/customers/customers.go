@@ -74,7 +74,7 @@ func New(ctx context.Context, o Options) (*chassis.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := mongodb.EnsureIndexes(ctx, o.DB, indexes); err != nil {
+	if err := mongodb.EnsureIndexes(ctx, o.DB, indexes()); err != nil {
 		return nil, err
 	}
 	data, err := datamap.Read(o.Supergraph())

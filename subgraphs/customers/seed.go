@@ -88,7 +88,7 @@ func line(p place, street string, number int) string {
 // Seed fills an empty database with customers, and gives them. Where the database holds customers or erasures it changes
 // nothing: what was erased does not come back. It gives those of its own customers that are there.
 func Seed(ctx context.Context, db *mongo.Database) ([]SeededCustomer, error) {
-	if err := mongodb.EnsureIndexes(ctx, db, indexes); err != nil {
+	if err := mongodb.EnsureIndexes(ctx, db, indexes()); err != nil {
 		return nil, err
 	}
 	s := newStore(db)

@@ -32,16 +32,18 @@ func exists(field string) bson.D {
 }
 
 // indexes serve the queries below and those of records.go.
-var indexes = []mongodb.Index{
-	// Partial, because what is left of a customer while it is being erased has no address.
-	{Collection: collectionCustomers, Keys: bson.D{{Key: "emailKey", Value: 1}}, Options: options.Index().SetUnique(true).SetPartialFilterExpression(exists("emailKey"))},
-	{Collection: collectionCustomers, Keys: bson.D{{Key: "nameKeys", Value: 1}}},
-	{Collection: collectionCustomers, Keys: bson.D{{Key: "createdAt", Value: -1}, {Key: "_id", Value: -1}}},
-	// One erasure at a time for each subject.
-	{Collection: collectionErasures, Keys: bson.D{{Key: "active", Value: 1}}, Options: options.Index().SetUnique(true).SetPartialFilterExpression(exists("active"))},
-	{Collection: collectionErasures, Keys: bson.D{{Key: "customerId", Value: 1}, {Key: "requestedAt", Value: -1}}},
-	{Collection: collectionErasures, Keys: bson.D{{Key: "requestedAt", Value: -1}, {Key: "_id", Value: -1}}},
-	{Collection: collectionErasures, Keys: bson.D{{Key: "status", Value: 1}, {Key: "requestedAt", Value: -1}, {Key: "_id", Value: -1}}},
+func indexes() []mongodb.Index {
+	return []mongodb.Index{
+		// Partial, because what is left of a customer while it is being erased has no address.
+		{Collection: collectionCustomers, Keys: bson.D{{Key: "emailKey", Value: 1}}, Options: options.Index().SetUnique(true).SetPartialFilterExpression(exists("emailKey"))},
+		{Collection: collectionCustomers, Keys: bson.D{{Key: "nameKeys", Value: 1}}},
+		{Collection: collectionCustomers, Keys: bson.D{{Key: "createdAt", Value: -1}, {Key: "_id", Value: -1}}},
+		// One erasure at a time for each subject.
+		{Collection: collectionErasures, Keys: bson.D{{Key: "active", Value: 1}}, Options: options.Index().SetUnique(true).SetPartialFilterExpression(exists("active"))},
+		{Collection: collectionErasures, Keys: bson.D{{Key: "customerId", Value: 1}, {Key: "requestedAt", Value: -1}}},
+		{Collection: collectionErasures, Keys: bson.D{{Key: "requestedAt", Value: -1}, {Key: "_id", Value: -1}}},
+		{Collection: collectionErasures, Keys: bson.D{{Key: "status", Value: 1}, {Key: "requestedAt", Value: -1}, {Key: "_id", Value: -1}}},
+	}
 }
 
 // store keeps the customers and the records of erasures.

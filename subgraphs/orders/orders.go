@@ -55,7 +55,7 @@ func New(ctx context.Context, o Options) (*chassis.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := mongodb.EnsureIndexes(ctx, o.DB, indexes); err != nil {
+	if err := mongodb.EnsureIndexes(ctx, o.DB, indexes()); err != nil {
 		return nil, err
 	}
 	s := newStore(o.DB, o.Redis, o.Log)

@@ -78,7 +78,7 @@ func Seed(ctx context.Context, o SeedOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := mongodb.EnsureIndexes(ctx, o.DB, indexes); err != nil {
+	if err := mongodb.EnsureIndexes(ctx, o.DB, indexes()); err != nil {
 		return err
 	}
 	s := &seeder{

@@ -32,15 +32,17 @@ const (
 )
 
 // indexes serve the queries below.
-var indexes = []mongodb.Index{
-	// A customer's orders, newest first, and the customer's part in erasures.
-	{Collection: collectionOrders, Keys: bson.D{{Key: "customerId", Value: 1}, {Key: "placedAt", Value: -1}, {Key: "_id", Value: -1}}},
-	{Collection: collectionOrders, Keys: bson.D{{Key: "number", Value: 1}}, Options: options.Index().SetUnique(true)},
-	// Drafts whose workflow may not have started.
-	{Collection: collectionOrders, Keys: bson.D{{Key: "status", Value: 1}, {Key: "updatedAt", Value: 1}}},
-	// Returns whose workflow may not have started.
-	{Collection: collectionOrders, Keys: bson.D{{Key: "returns.settled", Value: 1}, {Key: "updatedAt", Value: 1}}},
-	{Collection: collectionInvoices, Keys: bson.D{{Key: "orderId", Value: 1}}, Options: options.Index().SetUnique(true)},
+func indexes() []mongodb.Index {
+	return []mongodb.Index{
+		// A customer's orders, newest first, and the customer's part in erasures.
+		{Collection: collectionOrders, Keys: bson.D{{Key: "customerId", Value: 1}, {Key: "placedAt", Value: -1}, {Key: "_id", Value: -1}}},
+		{Collection: collectionOrders, Keys: bson.D{{Key: "number", Value: 1}}, Options: options.Index().SetUnique(true)},
+		// Drafts whose workflow may not have started.
+		{Collection: collectionOrders, Keys: bson.D{{Key: "status", Value: 1}, {Key: "updatedAt", Value: 1}}},
+		// Returns whose workflow may not have started.
+		{Collection: collectionOrders, Keys: bson.D{{Key: "returns.settled", Value: 1}, {Key: "updatedAt", Value: 1}}},
+		{Collection: collectionInvoices, Keys: bson.D{{Key: "orderId", Value: 1}}, Options: options.Index().SetUnique(true)},
+	}
 }
 
 // store keeps the orders.

@@ -44,7 +44,7 @@ func newTestStore(t testing.TB) (*store, *driver.Database) {
 	r := goredis.NewClient(o)
 	t.Cleanup(func() { _ = r.Close() })
 	db := client.Database("orders")
-	if err := mongodb.EnsureIndexes(t.Context(), db, indexes); err != nil {
+	if err := mongodb.EnsureIndexes(t.Context(), db, indexes()); err != nil {
 		t.Fatal(err)
 	}
 	return newStore(db, r, slog.New(slog.DiscardHandler)), db
