@@ -46,6 +46,14 @@ func (m *merger) mergeApplied(out *[]*directive, sources []appliedAt, coordinate
 			if c.fed == "policy" {
 				arg = "policies"
 			}
+			alternatives := 1
+			for _, d := range list {
+				if alternatives *= max(1, len(d.arg(arg).Children)); alternatives > maxClauses {
+					m.errorf(codeDirectiveComposition, nil, "The alternatives of @%s on %q cannot be merged: together they are more than %d.", name, coordinate, maxClauses)
+					list = list[:1]
+					break
+				}
+			}
 			*out = append(*out, &directive{name: name, fed: c.fed, args: []*argument{{name: arg, value: mergeRequirements(list, arg)}}})
 		case c.fed == "cost":
 			*out = append(*out, maxWeight(list))
@@ -160,7 +168,7 @@ func mergeListSize(list []*directive) *directive {
 }
 
 // maxClauses bounds how far requirements are multiplied out.
-const maxClauses = 10_000
+const maxClauses = 2_000
 
 // mergeRequirements merges scopes or policies, which are alternatives of sets that are all needed: what each subgraph asks
 // for has to be met.
@@ -199,7 +207,14 @@ func (a clauses) and(b clauses) clauses {
 		return a
 	}
 	if len(a)*len(b) > maxClauses {
-		return a
+		// Never less than what is asked for: all of it at once.
+		set := map[string]bool{}
+		for _, c := range append(append(clauses{}, a...), b...) {
+			for _, n := range c {
+				set[n] = true
+			}
+		}
+		return clauses{sortedKeys(set)}
 	}
 	var out clauses
 	for _, x := range a {
@@ -235,9 +250,14 @@ func (a clauses) minimal() clauses {
 	return out
 }
 
+// subset tells whether a sorted list holds all of another.
 func subset(small, large []string) bool {
+	i := 0
 	for _, s := range small {
-		if !contains(large, s) {
+		for i < len(large) && large[i] < s {
+			i++
+		}
+		if i == len(large) || large[i] != s {
 			return false
 		}
 	}
