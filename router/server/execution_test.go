@@ -132,7 +132,7 @@ func TestSubgraphThatIsSlow(t *testing.T) {
 	s := newShop(t, map[string]script{
 		"products": products(`,"price":3`),
 		"stock":    func(asking) (int, string) { <-release; return http.StatusOK, `{}` },
-	}, func(o *server.Options) { o.Config.Subgraphs.Timeout = "20ms" })
+	}, func(o *server.Options) { o.Config.Subgraphs.Timeout = "2s" })
 	t.Cleanup(func() { close(release) }) // before the server waits for its requests
 	checkError(t, ask(t, s, `{ products { id shipping } }`, nil), "SUBGRAPH_TIMEOUT", `["products",0,"shipping"]`)
 }
