@@ -1,28 +1,33 @@
 package plan
 
-import "cmp"
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // This pass chooses for every leaf one of the vertices that can answer it, so that few requests do. What one vertex costs
 // falls with each that is chosen before it, since they share the way to it: a greedy solution of the directed Steiner
 // tree problem, by cost over the number of leaves served.
 
-// choose places all leaves.
+// choose places all leaves: first those that leave no choice, then the others place by place, since only leaves of one place
+// share vertices.
 func (b *builder) choose() {
-	open := make([]*leaf, 0, len(b.search.leaves))
+	var order []*place
+	open := map[*place][]*leaf{}
 	for _, l := range b.search.leaves {
 		if len(l.options) == 1 {
 			b.put(l, l.options[0])
-		} else {
-			open = append(open, l)
+			continue
 		}
+		if open[l.place] == nil {
+			order = append(order, l.place)
+		}
+		open[l.place] = append(open[l.place], l)
 	}
-	for len(open) > 0 {
-		open = b.cheap(open)
-		if len(open) == 0 {
-			return
+	for _, p := range order {
+		for rest := b.cheap(open[p]); len(rest) > 0; rest = b.cheap(rest) {
+			b.open(rest)
 		}
-		b.put1(open)
 	}
 }
 
@@ -50,8 +55,8 @@ func (b *builder) cheap(open []*leaf) []*leaf {
 	}
 }
 
-// put1 opens the vertex that serves the most leaves for its cost, and places one leaf there; the others follow for free.
-func (b *builder) put1(open []*leaf) {
+// open opens the vertex that serves the most leaves for its cost, and places one leaf there; the others follow for free.
+func (b *builder) open(open []*leaf) {
 	served := map[*vertex]int{}
 	var order []*vertex
 	first := map[*vertex]*leaf{}
