@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/lethe/lethe/router/compose"
+	personaldata "github.com/lethe/lethe/router/compose/privacy"
 	"github.com/lethe/lethe/schema"
 )
 
@@ -14,7 +15,7 @@ func TestSupergraphIsCurrent(t *testing.T) {
 	for _, s := range schema.Subgraphs() {
 		subgraphs = append(subgraphs, compose.Subgraph{Name: s.Name, URL: s.URL, SDL: s.SDL})
 	}
-	result, errs := compose.Compose(subgraphs)
+	result, errs := compose.Compose(subgraphs, compose.WithValidation(personaldata.Validation()))
 	for _, e := range errs {
 		t.Errorf("%s: %s", e.Code, e.Message)
 	}

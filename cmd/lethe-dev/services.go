@@ -12,6 +12,7 @@ import (
 	"github.com/lethe/lethe/chassis"
 	"github.com/lethe/lethe/cmd/internal/process"
 	"github.com/lethe/lethe/router/compose"
+	personaldata "github.com/lethe/lethe/router/compose/privacy"
 	"github.com/lethe/lethe/schema"
 )
 
@@ -134,7 +135,7 @@ func composeSupergraph(p ports) (string, error) {
 	for i, s := range schema.Subgraphs() {
 		subgraphs = append(subgraphs, compose.Subgraph{Name: s.Name, URL: p.url(portCatalogue+i) + "/graphql", SDL: s.SDL})
 	}
-	result, errs := compose.Compose(subgraphs)
+	result, errs := compose.Compose(subgraphs, compose.WithValidation(personaldata.Validation()))
 	if len(errs) > 0 {
 		return "", errors.New("compose the subgraphs: " + compose.FormatText(errs))
 	}

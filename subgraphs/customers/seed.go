@@ -85,43 +85,60 @@ func line(p place, street string, number int) string {
 	return fmt.Sprintf("%s %d", street, number)
 }
 
-// Seed fills an empty database with customers, and gives them. Where the database holds customers or erasures it changes
-// nothing: what was erased does not come back. It gives those of its own customers that are there.
+// Seed fills an empty database with customers, and gives those of them that are there. A database that holds customers of
+// its own, or erasures, stays as it is: what was erased does not come back. Repeated, it completes what was cut off.
 func Seed(ctx context.Context, db *mongo.Database) ([]SeededCustomer, error) {
 	if err := mongodb.EnsureIndexes(ctx, db, indexes()); err != nil {
 		return nil, err
 	}
 	s := newStore(db)
-	ids, docs := make([]string, seedCount), make([]any, seedCount)
+	ids := make([]string, seedCount)
+	all := make([]*Customer, seedCount)
 	for n := range seedCount {
-		c := seeded(n)
-		ids[n], docs[n] = c.ID, c
-	}
-	empty := true
-	for _, c := range []*mongo.Collection{s.customers, s.erasures} {
-		n, err := c.CountDocuments(ctx, bson.D{}, options.Count().SetLimit(1))
-		if err != nil {
-			return nil, fmt.Errorf("count %s: %w", c.Name(), err)
-		}
-		empty = empty && n == 0
-	}
-	if empty {
-		if _, err := s.customers.InsertMany(ctx, docs); err != nil {
-			return nil, fmt.Errorf("write customers: %w", err)
-		}
+		all[n] = seeded(n)
+		ids[n] = all[n].ID
 	}
 	there, err := s.many(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
+	own, err := s.inUse(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]SeededCustomer, 0, seedCount)
-	for _, id := range ids {
-		c := there[id]
-		if c == nil || len(c.Addresses) == 0 {
+	for _, c := range all {
+		if there[c.ID] == nil && own {
 			continue
 		}
-		a := c.Addresses[0]
+		if there[c.ID] == nil {
+			if err := s.insert(ctx, c); err != nil {
+				return nil, err
+			}
+			there[c.ID] = c
+		}
+		c = there[c.ID]
+		a := Address{}
+		if len(c.Addresses) > 0 {
+			a = c.Addresses[0]
+		}
 		out = append(out, SeededCustomer{c.ID, c.Name, c.Email, a.Line1, a.City, a.PostalCode, a.CountryCode, c.Phone})
 	}
 	return out, nil
+}
+
+// inUse reports whether there are customers beside those with ids, or erasures.
+func (s *store) inUse(ctx context.Context, ids []string) (bool, error) {
+	for c, filter := range map[*mongo.Collection]bson.D{
+		s.customers: {{Key: "_id", Value: bson.D{{Key: "$nin", Value: ids}}}}, s.erasures: {},
+	} {
+		n, err := c.CountDocuments(ctx, filter, options.Count().SetLimit(1))
+		if err != nil {
+			return false, fmt.Errorf("count %s: %w", c.Name(), err)
+		}
+		if n > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }

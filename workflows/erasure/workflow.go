@@ -20,7 +20,7 @@ func Register(r worker.Registry, a *Activities) {
 }
 
 // RegisterWorkflows adds the workflows alone.
-func RegisterWorkflows(r worker.Registry) {
+func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Erase, workflow.RegisterOptions{
 		Name: workflows.WorkflowErase, VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
 	})

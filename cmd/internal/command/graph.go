@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/compose"
+	personaldata "github.com/lethe/lethe/router/compose/privacy"
 	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/supergraph"
 )
@@ -58,7 +59,7 @@ func composeSchemas(_ context.Context, sys System, args []string) error {
 	if *format != "text" && *format != "json" {
 		return usage("--format is %q: it must be text or json", *format)
 	}
-	result, errs := compose.Compose(subgraphs.list)
+	result, errs := compose.Compose(subgraphs.list, compose.WithValidation(personaldata.Validation()))
 	if len(errs) > 0 {
 		if *format == "text" {
 			_, _ = fmt.Fprintln(sys.Stderr, compose.FormatText(errs))

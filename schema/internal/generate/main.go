@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/lethe/lethe/router/compose"
+	personaldata "github.com/lethe/lethe/router/compose/privacy"
 	"github.com/lethe/lethe/schema"
 )
 
@@ -14,7 +15,7 @@ func main() {
 	for _, s := range schema.Subgraphs() {
 		subgraphs = append(subgraphs, compose.Subgraph{Name: s.Name, URL: s.URL, SDL: s.SDL})
 	}
-	result, errs := compose.Compose(subgraphs)
+	result, errs := compose.Compose(subgraphs, compose.WithValidation(personaldata.Validation()))
 	if len(errs) > 0 {
 		fmt.Fprintln(os.Stderr, compose.FormatText(errs))
 		os.Exit(1)
