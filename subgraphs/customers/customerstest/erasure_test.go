@@ -206,7 +206,9 @@ func TestErasure(t *testing.T) {
 	}
 
 	// Nothing comes back, but the person may.
-	var updated struct{ UpdateCustomer struct{ UserErrors []userError } }
+	var updated struct {
+		UpdateCustomer struct{ UserErrors []userError }
+	}
 	h.must(t, h.customer(id), `mutation($input: UpdateCustomerInput!) { updateCustomer(input: $input) { userErrors { field message code } } }`,
 		map[string]any{"input": map[string]any{"name": "Again"}}, &updated)
 	if got := codes(updated.UpdateCustomer.UserErrors); got != " SUBJECT_ERASED" {
