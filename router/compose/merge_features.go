@@ -392,13 +392,3 @@ func (f *mergedFeature) linkDirective() *directive {
 	}
 	return d
 }
-
-// local gives the name of an element of the feature in the supergraph.
-func (f *mergedFeature) local(element string) string {
-	for _, i := range f.imports {
-		if i.name == element {
-			return strings.TrimPrefix(i.as, "@")
-		}
-	}
-	return strings.TrimPrefix(element, "@")
-}

@@ -17,15 +17,6 @@ const maxSubgraphs = 5_000
 // builtInScalars are the scalars of the GraphQL specification, section 3.5.
 var builtInScalars = []string{"Int", "Float", "String", "Boolean", "ID"}
 
-func isBuiltInScalar(name string) bool {
-	for _, n := range builtInScalars {
-		if n == name {
-			return true
-		}
-	}
-	return false
-}
-
 // load reads all schemas, in the order of their names, and resolves their links.
 func (c *composer) load(subgraphs []Subgraph) {
 	if len(subgraphs) == 0 {
