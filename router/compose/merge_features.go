@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 )
