@@ -23,7 +23,7 @@ import (
 func participant(db *mongo.Database, d *desk, keys privacy.Keys, rules privacy.Rules, barrier *privacy.Barrier) *privacy.Participant {
 	e := &ender{desk: d}
 	return &privacy.Participant{
-		Service: "orders", DB: db, Keys: keys, Rules: rules, Barrier: barrier, Blockers: e.blockers, Drain: e.drain,
+		Service: "orders", DB: db, Redis: d.store.redis, Keys: keys, Rules: rules, Barrier: barrier, Blockers: e.blockers, Drain: e.drain,
 		Stores: []privacy.Store{{
 			Collection: d.store.orders,
 			Subject:    func(customerID string) bson.D { return bson.D{{Key: "customerId", Value: customerID}} },
