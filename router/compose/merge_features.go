@@ -1,7 +1,6 @@
 package compose
 
 import (
-
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
