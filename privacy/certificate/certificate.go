@@ -128,11 +128,11 @@ func Verify(text []byte) (*Verified, error) {
 	if err := decoder.Decode(&d); err != nil {
 		return nil, fmt.Errorf("this is no certificate: %w", err)
 	}
-	key, err := base64.StdEncoding.DecodeString(d.Key)
+	key, err := base64.StdEncoding.Strict().DecodeString(d.Key)
 	if err != nil || len(key) != ed25519.PublicKeySize {
 		return nil, errors.New("the certificate's key is malformed")
 	}
-	signature, err := base64.StdEncoding.DecodeString(d.Signature)
+	signature, err := base64.StdEncoding.Strict().DecodeString(d.Signature)
 	if err != nil || !ed25519.Verify(key, append([]byte(domain), d.Certificate...), signature) {
 		return nil, errors.New("the signature does not hold: the certificate was changed after it was signed")
 	}

@@ -92,7 +92,7 @@ func (o *office) request(ctx context.Context, p identity.Principal, in graph.Req
 		return nil, nil, err
 	}
 	subject := o.keys.SubjectHash(in.CustomerID)
-	e, _, err := o.store.open(ctx, &Erasure{
+	e, joined, err := o.store.open(ctx, &Erasure{
 		ID: newID("era"), SchemaVersion: schemaVersion, CustomerID: in.CustomerID, Subject: subject, Active: subject, Reason: text(in.Reason),
 		Ground: string(in.Ground), Regulation: string(in.Regulation), ReceivedAt: received, DueAt: due(string(in.Regulation), received), GraceDays: grace,
 		Approval: o.policy.Approval, OpenOrders: string(in.OpenOrders), RequestedBy: p.Subject, RequestedAt: at, Status: workflows.StateRequested,
@@ -101,24 +101,49 @@ func (o *office) request(ctx context.Context, p identity.Principal, in graph.Req
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := o.start(ctx, e); err != nil {
+	if err := o.start(ctx, e, joined); err != nil {
 		// It is written down and will be started: for the client nothing is lost.
 		o.log.WarnContext(ctx, "an erasure could not be started yet", "erasure", e.ID, "error", err)
 	}
 	return e, nil, nil
 }
 
-// start starts an erasure's workflow if none runs for the subject.
-func (o *office) start(ctx context.Context, e *Erasure) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// errRunning is answered where another erasure's workflow still runs for the subject.
+var errRunning = errors.New("the workflow of an earlier erasure of the subject has not ended yet")
+
+// endWithin bounds how long a new erasure waits for the workflow of one that has ended to be gone.
+const endWithin = 3 * time.Second
+
+// start starts an erasure's workflow if none runs for the subject. One that joined is content with the one that runs; for
+// a new one that can only be the end of the erasure before it, which is waited for.
+func (o *office) start(ctx context.Context, e *Erasure, joined bool) error {
+	ctx, cancel := context.WithTimeout(ctx, endWithin)
 	defer cancel()
+	for {
+		err := o.tryStart(ctx, e)
+		if joined && errors.Is(err, errRunning) {
+			return nil
+		}
+		if !errors.Is(err, errRunning) {
+			return err
+		}
+		if err := o.temporal.GetWorkflow(ctx, workflows.EraseID(e.Subject), "").Get(ctx, nil); err != nil && ctx.Err() != nil {
+			return fmt.Errorf("await the end of the erasure before %s: %w", e.ID, err)
+		}
+	}
+}
+
+func (o *office) tryStart(ctx context.Context, e *Erasure) error {
 	_, err := o.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: workflows.EraseID(e.Subject), TaskQueue: workflows.QueueWorkflows,
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL, WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 	}, workflows.WorkflowErase, e.request())
 	var running *serviceerror.WorkflowExecutionAlreadyStarted
-	if err != nil && !errors.As(err, &running) {
+	switch {
+	case errors.As(err, &running):
+		return errRunning
+	case err != nil:
 		return fmt.Errorf("start erasure %s: %w", e.ID, err)
 	}
 	return nil

@@ -50,7 +50,7 @@ func (s *sweeper) sweep(ctx context.Context, before time.Time) error {
 		return fmt.Errorf("find erasures that were not started: %w", err)
 	}
 	for _, e := range found {
-		if err := s.office.start(ctx, e); err != nil {
+		if err := s.office.start(ctx, e, true); err != nil {
 			return err
 		}
 	}
