@@ -205,6 +205,19 @@ func (b *builder) typename(at *site) {
 	at.at.fields = append([]*selected{{alias: typenameField, item: it, slot: &slot{key: typenameField, client: true}}}, at.at.fields...)
 }
 
+// presence asks whether there are objects where the subgraph does not know their runtime type: it answers with the name
+// of the interface, which is kept under a name where nobody takes it for the type.
+func (b *builder) presence(at *site) {
+	const alias = "_present"
+	for _, f := range at.at.fields {
+		if f.alias == alias {
+			return
+		}
+	}
+	it := &item{name: typenameField, leaf: true, decl: at.at.static}
+	at.at.fields = append(at.at.fields, &selected{alias: alias, item: it, slot: &slot{key: alias}})
+}
+
 // add asks an item of the objects at a site, for some runtime types, and gives the fields that do: one, or one for each type.
 func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, guard Guard) []*selected {
 	sl := sc.of(it, types)

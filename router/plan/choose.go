@@ -78,9 +78,12 @@ func (b *builder) open(open []*leaf) {
 // put answers a leaf at a vertex.
 func (b *builder) put(l *leaf, v *vertex) {
 	at := b.stand(v)
-	if l.item.name == typenameField && l.item.key == "" {
+	switch {
+	case l.item.name == typenameField && l.item.key == "" && v.object:
+		b.presence(at)
+	case l.item.name == typenameField && l.item.key == "":
 		b.typename(at)
-	} else {
+	default:
 		b.add(at, v, l.place.scope, l.item, l.types, l.item.guard)
 	}
 	at.step.admit(l.item.full)

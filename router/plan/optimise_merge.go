@@ -90,6 +90,9 @@ func (b *builder) mergeable(x, y *step, awaited map[*step]bool) bool {
 			if r.typename != o.typename || untyped && (r.types != nil || o.types != nil) {
 				return false
 			}
+			if r.typename != "" && !r.types.equal(o.types) && !(r.fields.holds(o.fields) && o.fields.holds(r.fields)) {
+				return false // what is asked of an interface object is asked of all that is sent
+			}
 			if (untyped || len(r.types.intersect(o.types)) > 0) && !sendable(r.fields, o.fields) {
 				return false
 			}

@@ -191,7 +191,7 @@ func (s *search) rootPlace(root *typeNode, serial int) *place {
 
 // explore finds the ways to all items at a place and below it.
 func (s *search) explore(p *place, items []*item) error {
-	found := false
+	found, present := false, false
 	for _, it := range items {
 		if p.root && it.name == typenameField {
 			continue
@@ -201,6 +201,7 @@ func (s *search) explore(p *place, items []*item) error {
 			continue
 		}
 		found = true
+		present = present || it.guard.always()
 		for _, class := range s.classes(p, it, types) {
 			if err := s.exploreClass(p, it, class); err != nil {
 				return err
@@ -210,12 +211,13 @@ func (s *search) explore(p *place, items []*item) error {
 	if p.root {
 		return nil
 	}
-	if !found {
-		// Nothing of it can occur here: whether there is an object at all still has to be asked.
-		s.leaves = append(s.leaves, &leaf{place: p, item: typenameItem(p), types: p.possible, options: p.arrivals})
-		return nil
+	if !present {
+		// It may be that nothing is asked of the objects here: whether there are any still is.
+		it := typenameItem(p)
+		it.full = p.item.full
+		s.leaves = append(s.leaves, &leaf{place: p, item: it, types: p.possible, options: p.arrivals})
 	}
-	if p.objects && s.needsTypename(p, items) {
+	if found && p.objects && s.needsTypename(p, items) {
 		return s.hideTypename(p)
 	}
 	return nil
@@ -229,7 +231,7 @@ func typenameItem(p *place) *item {
 // needsTypename reports whether the runtime type decides what of the items a client gets.
 func (s *search) needsTypename(p *place, items []*item) bool {
 	for _, it := range items {
-		if len(it.types) < len(p.static.visible) {
+		if len(it.types) < len(p.static.possible) {
 			return true
 		}
 	}
