@@ -12,6 +12,10 @@ import (
 	"github.com/lethe/lethe/chassis/mongodb"
 	"github.com/lethe/lethe/chassis/page"
 	"github.com/lethe/lethe/embedded/mongo"
+	"github.com/lethe/lethe/privacy"
+	"github.com/lethe/lethe/privacy/datamap"
+	"github.com/lethe/lethe/router/compose"
+	"github.com/lethe/lethe/schema"
 )
 
 func testDatabase(t *testing.T) *driver.Database {
@@ -151,4 +155,44 @@ func FuzzCursor(f *testing.F) {
 			t.Error("a cursor gives no condition")
 		}
 	})
+}
+
+// TestEverythingStoredIsDeclared looks that no document can hold what the service's part in erasures does not know of.
+func TestEverythingStoredIsDeclared(t *testing.T) {
+	t.Parallel()
+	var subgraphs []compose.Subgraph
+	for _, s := range schema.Subgraphs() {
+		subgraphs = append(subgraphs, compose.Subgraph{Name: s.Name, URL: s.URL, SDL: s.SDL})
+	}
+	composed, errs := compose.Compose(subgraphs)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	data, err := datamap.Read(composed.SDL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := testDatabase(t)
+	p, err := newParticipant(newStore(db), data, privacy.Rules{}, Options{DB: db})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.Manifest().Hash, data.Manifest(name).Hash; got != want {
+		t.Errorf("the service declares other data than the schema: %+v", p.Manifest())
+	}
+	if left := privacy.Undeclared(Customer{}, p.Stores[0].Fields, "schemaVersion", "version"); len(left) > 0 {
+		t.Errorf("of a customer, %v are not declared", left)
+	}
+	process := []string{
+		"_id", "schemaVersion", "subject", "active", "ground", "regulation", "receivedAt", "dueAt", "graceDays", "approval", "openOrders", "requestedBy", "requestedAt",
+		"sequence", "status", "approvedBy", "graceUntil", "sealedAt", "completedAt", "waitingFor", "certificate", "issuedAt", "updatedAt",
+		"steps.id", "steps.service", "steps.name", "steps.status", "steps.attempts", "steps.lastError", "steps.matched", "steps.changed", "steps.startedAt", "steps.endedAt",
+		"retained.path", "retained.rule", "retained.until", "retained.count",
+	}
+	if left := privacy.Undeclared(Erasure{}, p.Stores[1].Fields, process...); len(left) > 0 {
+		t.Errorf("of an erasure, %v are not declared", left)
+	}
+	if left := privacy.Undeclared(Customer{}, p.Stores[0].Fields[1:], "schemaVersion", "version"); len(left) != 1 || left[0] != "_id" {
+		t.Errorf("with a field less, %v are not declared", left)
+	}
 }
