@@ -39,7 +39,7 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request, id string) {
 	x := exchange{request: q, w: w, r: r, id: id}
 	s.answer(&x)
 	s.metrics.observe(&x, time.Since(began))
-	if s.config.AccessLog {
+	if s.config().AccessLog {
 		s.record(&x, time.Since(began))
 	}
 	q.release()
@@ -61,20 +61,18 @@ func (s *Server) answer(x *exchange) {
 		x.refuse(&problem{http.StatusForbidden, "CSRF_PREVENTED", "A page of another site may not ask this: send the header GraphQL-Require-Preflight: 1, and let its origin in with cors.origins."})
 		return
 	}
-	if p := x.read(x.w, x.r, int64(s.config.Limits.BodyBytes)); p != nil {
+	if p := x.read(x.w, x.r, int64(s.config().Limits.BodyBytes)); p != nil {
 		x.refuse(p)
 		return
 	}
 	// Only now: a client that sends its request slowly takes nobody's place.
-	select {
-	case s.inFlight <- struct{}{}:
-		defer func() { <-s.inFlight }()
-	default:
+	defer s.inFlight.Add(-1)
+	if s.inFlight.Add(1) > int64(s.config().Limits.ConcurrentRequests) {
 		x.w.Header().Set("Retry-After", "1")
 		x.refuse(&problem{http.StatusServiceUnavailable, "OVERLOADED", "Too many requests are under way: try again in a moment."})
 		return
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), s.config.timeout)
+	ctx, cancel := context.WithTimeout(x.r.Context(), s.config().timeout)
 	defer cancel()
 	if s.options.Authenticator != nil {
 		var err error
@@ -119,7 +117,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 	req := execute.Request{Variables: x.values.JSON, Trail: execute.Trail{
 		RequestID: x.id, Parent: first(x.r.Header["Traceparent"]), State: first(x.r.Header["Tracestate"]),
 	}}
-	if s.config.QueryPlans && x.r.Header.Get(planHeader) != "" {
+	if s.config().QueryPlans && x.r.Header.Get(planHeader) != "" {
 		req.Extensions = queryPlan(prepared.Program.Plan())
 	}
 	var outcome execute.Outcome

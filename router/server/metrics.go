@@ -12,17 +12,21 @@ import (
 
 // metrics are the router's figures for Prometheus.
 type metrics struct {
+	serves    func(subgraph string) bool // whether the schema in use has a subgraph
 	registry  *prometheus.Registry
 	requests  *prometheus.CounterVec
 	seconds   prometheus.Histogram
 	withError prometheus.Counter
 	subgraph  *prometheus.HistogramVec
 	failures  *prometheus.CounterVec
+	reloads   *prometheus.CounterVec
+	refused   *prometheus.GaugeVec
 	ok        prometheus.Counter // requests with status 200
 }
 
 func newMetrics(s *Server) *metrics {
 	m := &metrics{
+		serves:   func(subgraph string) bool { return s.engine.Load().callers.byName[subgraph] != nil },
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lethe_router_requests_total", Help: "Requests to /graphql by the status of the answer.",
@@ -39,17 +43,32 @@ func newMetrics(s *Server) *metrics {
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lethe_router_subgraph_failures_total", Help: "Requests to a subgraph that it did not answer, by the code that the client got.",
 		}, []string{"subgraph", "code"}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lethe_router_reloads_total", Help: "Schemas and configurations that came while the router ran, by what became of them: taken or refused.",
+		}, []string{"what", "outcome"}),
+		refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "lethe_router_reload_refused", Help: "1 while the newest schema or configuration is refused and an older one is served, else 0.",
+		}, []string{"what"}),
+	}
+	for _, what := range []string{schemaReload, configReload} {
+		m.refused.WithLabelValues(what).Set(0)
+		for _, outcome := range []string{"taken", "refused"} {
+			m.reloads.WithLabelValues(what, outcome)
+		}
 	}
 	m.ok = m.requests.WithLabelValues("200")
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.requests, m.seconds, m.withError, m.subgraph, m.failures,
+		m.requests, m.seconds, m.withError, m.subgraph, m.failures, m.reloads, m.refused,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lethe_router_requests_in_flight", Help: "Requests to /graphql that are under way.",
-		}, func() float64 { return float64(len(s.inFlight)) }),
+		}, func() float64 { return float64(s.inFlight.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lethe_router_prepared_operations", Help: "Operations that are kept ready to run.",
 		}, func() float64 { return float64(s.engine.Load().prepare.Len()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "lethe_router_schema_since_seconds", Help: "When the schema that is served was taken, in seconds since 1970.",
+		}, func() float64 { return float64(s.engine.Load().since.Unix()) }),
 	)
 	return m
 }
@@ -69,5 +88,24 @@ func (m *metrics) observe(x *exchange, took time.Duration) {
 
 // failed counts a request that a subgraph did not answer.
 func (m *metrics) failed(subgraph string, f *execute.Failure) {
-	m.failures.WithLabelValues(subgraph, f.Code).Inc()
+	if m.serves(subgraph) { // it may have left while the request was under way
+		m.failures.WithLabelValues(subgraph, f.Code).Inc()
+	}
+}
+
+// reloaded counts a schema or a configuration that came while the router ran.
+func (m *metrics) reloaded(what string, taken bool) {
+	outcome, refused := "taken", 0.0
+	if !taken {
+		outcome, refused = "refused", 1
+	}
+	m.reloads.WithLabelValues(what, outcome).Inc()
+	m.refused.WithLabelValues(what).Set(refused)
+}
+
+// forget drops the figures of a subgraph that is gone.
+func (m *metrics) forget(subgraph string) {
+	gone := prometheus.Labels{"subgraph": subgraph}
+	m.subgraph.DeletePartialMatch(gone)
+	m.failures.DeletePartialMatch(gone)
 }

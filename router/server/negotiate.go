@@ -87,7 +87,8 @@ func (s *Server) unasked(r *http.Request) bool {
 
 // allowed reports whether browsers may ask from an origin.
 func (s *Server) allowed(origin string) bool {
-	return origin != "" && (slices.Contains(s.config.CORS.Origins, origin) || slices.Contains(s.config.CORS.Origins, "*"))
+	origins := s.config().CORS.Origins
+	return origin != "" && (slices.Contains(origins, origin) || slices.Contains(origins, "*"))
 }
 
 // crossOrigin answers what browsers ask before they send (Fetch standard, CORS protocol), and tells whether that was all.

@@ -18,9 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/lethe/lethe/chassis"
-	"github.com/lethe/lethe/router/execute"
-	"github.com/lethe/lethe/router/prepare"
-	"github.com/lethe/lethe/router/supergraph"
 )
 
 // Authenticator puts the identity of a request into its context, under the request id. An error refuses the request.
@@ -33,6 +30,8 @@ type Options struct {
 	Supergraph string // SDL
 	// URLs override the addresses of subgraphs in the supergraph, by name.
 	URLs map[string]string
+	// FindURL, where not nil, is asked for the address of a subgraph that URLs lacks; "" leaves the supergraph's.
+	FindURL func(subgraph string) string
 	// Authenticator is nil where every request is anonymous.
 	Authenticator Authenticator
 	// Outgoing is nil where subgraphs take requests as they are.
@@ -46,22 +45,13 @@ type Options struct {
 // Server is a router. It is an http.Handler with /graphql, /health, /ready, /metrics and the playground.
 type Server struct {
 	options  Options
-	config   Config
 	log      *slog.Logger
 	engine   atomic.Pointer[engine]
-	broken   atomic.Pointer[string] // why the last reload was refused
+	reloads  reloads
 	mux      *http.ServeMux
-	inFlight chan struct{}
+	inFlight atomic.Int64 // requests
 	metrics  *metrics
 	client   *http.Client
-}
-
-// engine is all that belongs to one schema. A request keeps the engine that it began with.
-type engine struct {
-	prepare *prepare.Preparer
-	execute *execute.Executor
-	graph   *supergraph.Supergraph
-	since   time.Time
 }
 
 // New builds a router. The error says what is wrong with the supergraph or the configuration.
@@ -70,14 +60,13 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{
-		options: o, config: config, log: o.Log, mux: http.NewServeMux(),
-		inFlight: make(chan struct{}, config.Limits.ConcurrentRequests), client: &http.Client{Transport: newTransport()},
-	}
+	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}}
 	s.metrics = newMetrics(s)
-	if err := s.Reload(o.Supergraph); err != nil {
+	e, err := s.build(o.Supergraph, config)
+	if err != nil {
 		return nil, err
 	}
+	s.engine.Store(e)
 	s.mux.HandleFunc("GET /health", s.health)
 	s.mux.HandleFunc("GET /ready", s.health)
 	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
@@ -99,47 +88,6 @@ func Run(ctx context.Context, ln net.Listener, o Options) error {
 
 // Close closes the connections to subgraphs that no request uses.
 func (s *Server) Close() { s.client.CloseIdleConnections() }
-
-// warming bounds how long a new schema waits for the plans of the operations in use.
-const warming = 5 * time.Second
-
-// Reload takes a new supergraph, with the operations in use planned before it takes over. Requests under way finish on
-// the old one. Where the new one is not right the old one stays, and /health says so.
-func (s *Server) Reload(sdl string) error {
-	e, err := s.build(sdl)
-	if err != nil {
-		reason := err.Error()
-		s.broken.Store(&reason)
-		return err
-	}
-	if old := s.engine.Load(); old != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), warming)
-		e.prepare.Warm(ctx, old.prepare)
-		cancel()
-	}
-	s.broken.Store(nil)
-	s.engine.Store(e)
-	return nil
-}
-
-func (s *Server) build(sdl string) (*engine, error) {
-	graph, err := supergraph.Parse(sdl)
-	if err != nil {
-		return nil, fmt.Errorf("read the supergraph: %w", err)
-	}
-	p, err := prepare.New(graph, prepare.Options{Limits: s.config.operationLimits(), NoIntrospection: !s.config.introspection()})
-	if err != nil {
-		return nil, fmt.Errorf("read the supergraph: %w", err)
-	}
-	caller, err := s.newSubgraphs(graph)
-	if err != nil {
-		return nil, err
-	}
-	return &engine{
-		prepare: p, graph: graph, since: time.Now(),
-		execute: execute.New(caller, execute.Options{MaskErrors: s.config.Subgraphs.MaskErrors, Log: s.log}),
-	}, nil
-}
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -185,13 +133,12 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 		Schema    time.Time `json:"schemaSince"`
 		Subgraphs []string  `json:"subgraphs"`
 		Refused   string    `json:"refusedSchema,omitempty"`
+		Config    string    `json:"refusedConfig,omitempty"`
 	}{Status: "ok", Schema: e.since}
 	for _, g := range e.graph.Subgraphs() {
 		out.Subgraphs = append(out.Subgraphs, g.Name)
 	}
-	if reason := s.broken.Load(); reason != nil {
-		out.Refused = *reason
-	}
+	out.Refused, out.Config = s.reloads.refusals()
 	w.Header().Set("Content-Type", plainJSON)
 	if err := json.NewEncoder(w).Encode(out); err != nil {
 		s.log.DebugContext(r.Context(), "the health was not read to its end", "error", err)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,17 +51,19 @@ func newTransport() *http.Transport {
 }
 
 // newSubgraphs gives the way to the subgraphs of a supergraph.
-func (s *Server) newSubgraphs(graph *supergraph.Supergraph) (*subgraphs, error) {
+func (s *Server) newSubgraphs(graph *supergraph.Supergraph, config *Config) (*subgraphs, error) {
 	out := &subgraphs{
 		byName: map[string]*subgraph{}, client: s.client, outgoing: s.options.Outgoing,
-		limit: int64(s.config.Limits.SubgraphResponseBytes), metrics: s.metrics,
+		limit: int64(config.Limits.SubgraphResponseBytes), metrics: s.metrics,
 	}
 	for _, g := range graph.Subgraphs() {
 		address := g.URL
 		if u := s.options.URLs[g.Name]; u != "" {
 			address = u
+		} else if s.options.FindURL != nil {
+			address = cmp.Or(s.options.FindURL(g.Name), address)
 		}
-		to := &subgraph{name: g.Name, timeout: s.config.Subgraphs.timeout, seconds: s.metrics.subgraph.WithLabelValues(g.Name)}
+		to := &subgraph{name: g.Name, timeout: config.Subgraphs.timeout}
 		if address != "" {
 			u, err := url.Parse(address)
 			if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -69,6 +72,9 @@ func (s *Server) newSubgraphs(graph *supergraph.Supergraph) (*subgraphs, error) 
 			to.url = u
 		}
 		out.byName[g.Name] = to
+	}
+	for _, to := range out.byName { // only now: a schema that is refused leaves no figures behind
+		to.seconds = s.metrics.subgraph.WithLabelValues(to.name)
 	}
 	return out, nil
 }
