@@ -1,8 +1,10 @@
 package prepare
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -19,8 +21,8 @@ type cache struct {
 
 // generation is one part of a cache.
 type generation struct {
-	mu    sync.RWMutex
-	byKey map[uint64]*entry
+	index index // read without a lock
+	mu    sync.Mutex
 	ring  []*entry
 	hand  int
 	bytes int
@@ -31,15 +33,17 @@ type generation struct {
 type entry struct {
 	key         uint64
 	query, name string
+	at          int // in the ring
 	used        atomic.Bool
+	uses        atomic.Uint64
 	ready       chan struct{}
 	prepared    *Prepared
 }
 
 func newCache(prepare func(query, name string) *Prepared) *cache {
 	c := &cache{seed: maphash.MakeSeed(), make: prepare}
-	c.good = generation{byKey: map[uint64]*entry{}, maxCount: 4000, maxBytes: 32 << 20}
-	c.refused = generation{byKey: map[uint64]*entry{}, maxCount: 500, maxBytes: 2 << 20}
+	c.good = generation{maxCount: 4000, maxBytes: 32 << 20}
+	c.refused = generation{maxCount: 500, maxBytes: 2 << 20}
 	return c
 }
 
@@ -61,7 +65,7 @@ func (c *cache) get(ctx context.Context, query, name []byte) (*Prepared, error) 
 		e = c.refused.find(key, query, name)
 	}
 	if e == nil {
-		fresh := &entry{key: key, query: string(query), name: string(name), ready: make(chan struct{})}
+		fresh := newEntry(key, string(query), string(name), 1)
 		if e = c.good.add(fresh); e == fresh {
 			return c.fill(e), nil
 		}
@@ -76,6 +80,20 @@ func (c *cache) get(ctx context.Context, query, name []byte) (*Prepared, error) 
 		return e.prepared, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+func newEntry(key uint64, query, name string, uses uint64) *entry {
+	e := &entry{key: key, query: query, name: name, ready: make(chan struct{})}
+	e.uses.Store(uses)
+	return e
+}
+
+// adopt makes an operation ready that another cache knows, with how often it counts as used.
+func (c *cache) adopt(query, name string, uses uint64) {
+	e := newEntry(c.key([]byte(query), []byte(name)), query, name, uses)
+	if c.good.add(e) == e {
+		c.fill(e)
 	}
 }
 
@@ -96,15 +114,14 @@ func (c *cache) fill(e *entry) *Prepared {
 }
 
 func (g *generation) find(key uint64, query, name []byte) *entry {
-	g.mu.RLock()
-	e := g.byKey[key]
-	g.mu.RUnlock()
+	e := g.index.get(key)
 	if e == nil || e.query != string(query) || e.name != string(name) {
 		return nil
 	}
 	if !e.used.Load() {
 		e.used.Store(true)
 	}
+	e.uses.Add(1)
 	return e
 }
 
@@ -112,7 +129,7 @@ func (g *generation) find(key uint64, query, name []byte) *entry {
 func (g *generation) add(e *entry) *entry {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if old := g.byKey[e.key]; old != nil {
+	if old := g.index.get(e.key); old != nil {
 		if old.query == e.query && old.name == e.name {
 			return old
 		}
@@ -126,7 +143,8 @@ func (g *generation) add(e *entry) *entry {
 			g.drop(victim)
 		}
 	}
-	g.byKey[e.key] = e
+	g.index.put(e)
+	e.at = len(g.ring)
 	g.ring = append(g.ring, e)
 	g.bytes += len(e.query)
 	return e
@@ -139,37 +157,39 @@ func (g *generation) remove(e *entry) {
 }
 
 func (g *generation) drop(e *entry) {
-	for i, other := range g.ring {
-		if other == e {
-			last := len(g.ring) - 1
-			g.ring[i] = g.ring[last]
-			g.ring[last] = nil
-			g.ring = g.ring[:last]
-			g.bytes -= len(e.query)
-			if g.byKey[e.key] == e {
-				delete(g.byKey, e.key)
-			}
-			return
-		}
+	if e.at >= len(g.ring) || g.ring[e.at] != e {
+		return
 	}
+	last := len(g.ring) - 1
+	g.ring[e.at] = g.ring[last]
+	g.ring[e.at].at = e.at
+	g.ring[last] = nil
+	g.ring = g.ring[:last]
+	g.bytes -= len(e.query)
+	g.index.remove(e)
 }
 
-// operations gives the texts and names that are kept and were used since the last round.
-func (c *cache) operations() []*entry {
-	c.good.mu.RLock()
-	defer c.good.mu.RUnlock()
-	var out []*entry
-	for _, e := range c.good.ring {
-		if e.used.Load() {
-			out = append(out, e)
-		}
+// operations gives what is kept ready and how often it was asked for, the most used first.
+func (c *cache) operations() []usage {
+	c.good.mu.Lock()
+	out := make([]usage, len(c.good.ring))
+	for i, e := range c.good.ring {
+		out[i] = usage{e, e.uses.Load()}
 	}
+	c.good.mu.Unlock()
+	slices.SortStableFunc(out, func(a, b usage) int { return cmp.Compare(b.uses, a.uses) })
 	return out
+}
+
+// usage is an entry and how often it was asked for.
+type usage struct {
+	*entry
+	uses uint64
 }
 
 // Len gives how many operations are kept ready.
 func (p *Preparer) Len() int {
-	p.cache.good.mu.RLock()
-	defer p.cache.good.mu.RUnlock()
+	p.cache.good.mu.Lock()
+	defer p.cache.good.mu.Unlock()
 	return len(p.cache.good.ring)
 }
