@@ -155,7 +155,7 @@ func (c *compiler) collect(entries []*entry, def *ast.Definition, set plan.Selec
 
 // equal reports whether two fields of different types are written alike.
 func (p projected) equal(o projected) bool {
-	return p.name == o.name && p.field == o.field && !p.typename && !o.typename && p.intro == nil && o.intro == nil &&
+	return p.name == o.name && p.field == o.field && p.denied == o.denied && !p.typename && !o.typename && p.intro == nil && o.intro == nil &&
 		slices.Equal(p.guard, o.guard) && slices.Equal(p.access, o.access) && p.child == o.child && p.typ.String() == o.typ.String()
 }
 
@@ -223,6 +223,10 @@ func (c *compiler) field(n *node, def *ast.Definition, e *entry) (projected, err
 		return p, fmt.Errorf("the API has no field %s.%s", def.Name, e.field.Name)
 	}
 	p.typ = fd.Type
+	if e.field.Denied {
+		p.denied = true
+		return p, nil
+	}
 	inner := c.api.Types[fd.Type.Name()]
 	if inner != nil && inner.Kind == ast.Enum {
 		p.values = c.hiddenValues(inner)

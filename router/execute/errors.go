@@ -17,6 +17,7 @@ const (
 	CodeSubgraphError   = "SUBGRAPH_ERROR"
 	CodeNullViolation   = "NULL_IN_NON_NULL_FIELD"
 	CodeInternal        = "INTERNAL"
+	CodeUnauthorised    = "UNAUTHORIZED_FIELD_OR_TYPE"
 )
 
 // maxErrors bounds the errors of a response: those beyond it are left out.
@@ -214,6 +215,14 @@ func readPath(raw []json.RawMessage) []pathElement {
 		}
 	}
 	return out
+}
+
+// deny notes that the field being written may not be seen by this request.
+func (r *run) deny() {
+	r.addError(responseError{
+		message: "Unauthorized field or type: sign in as somebody who may see it, or leave it out.",
+		path:    slices.Clone(r.path), extensions: extensionsOf(CodeUnauthorised, ""),
+	})
 }
 
 // violated notes a null where the API promises none, unless an error already says why: of a fetch that should have

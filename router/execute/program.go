@@ -138,4 +138,5 @@ type projected struct {
 	constant []byte          // for __typename of a known type
 	values   map[string]bool // enum values that the API knows, where the subgraphs know others; nil for no check
 	intro    *introspection
+	denied   bool // it may not be seen: null, with an error
 }

@@ -87,7 +87,7 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 		var isNull bool
 		dst, isNull = r.field(dst, f, p.node, base)
 		bad := isNull && f.typ != nil && f.typ.NonNull
-		if bad {
+		if bad && !f.denied {
 			r.violated(f, p.node)
 		}
 		r.path = r.path[:len(r.path)-1]
@@ -102,6 +102,10 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 func (r *run) field(dst []byte, f *projected, n *node, base int) ([]byte, bool) {
 	if f.intro != nil {
 		return f.intro.append(dst, r), false
+	}
+	if f.denied {
+		r.deny()
+		return append(dst, "null"...), true
 	}
 	if f.child != nil {
 		vals := r.childVals(n, f.child.node, base)

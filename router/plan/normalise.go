@@ -19,6 +19,7 @@ type normaliser struct {
 	g      *graph
 	doc    *ast.QueryDocument
 	limits Limits
+	denied func(typeName, field string) bool
 	op     *Operation
 	bits   map[Condition]int
 	items  int
@@ -40,7 +41,7 @@ type group struct {
 	subs   []ast.SelectionSet
 }
 
-func normalise(g *graph, doc *ast.QueryDocument, name string, limits Limits) (*Operation, []*item, error) {
+func normalise(g *graph, doc *ast.QueryDocument, name string, limits Limits, options Options) (*Operation, []*item, error) {
 	var def *ast.OperationDefinition
 	switch {
 	case name != "":
@@ -51,7 +52,7 @@ func normalise(g *graph, doc *ast.QueryDocument, name string, limits Limits) (*O
 	if def == nil {
 		return nil, nil, fmt.Errorf("the document has no operation %q, or more than one and no name was given", name)
 	}
-	n := &normaliser{g: g, doc: doc, limits: limits, bits: map[Condition]int{}, op: &Operation{Name: def.Name}}
+	n := &normaliser{g: g, doc: doc, limits: limits, denied: options.Denied, bits: map[Condition]int{}, op: &Operation{Name: def.Name}}
 	var root *typeNode
 	switch def.Operation {
 	case ast.Mutation:
@@ -100,6 +101,12 @@ func (n *normaliser) set(t *typeNode, types typeSet, occurrences []occurrence, f
 		if n.items++; n.items > n.limits.Fields {
 			return nil, nil, &LimitError{What: "fields", Limit: n.limits.Fields}
 		}
+		if no := n.deny(gr); len(no) > 0 {
+			out = append(out, n.conditioned(t, types, &group{types: no, decl: gr.decl}, gr.deniedField())...)
+			if gr.types = gr.types.minus(no); len(gr.types) == 0 {
+				continue
+			}
+		}
 		it, field, err := n.field(gr, full, depth)
 		if err != nil {
 			return nil, nil, err
@@ -114,10 +121,7 @@ func (n *normaliser) set(t *typeNode, types typeSet, occurrences []occurrence, f
 
 // field turns a group into an item (nil for introspection, which no subgraph is asked) and a field of the operation.
 func (n *normaliser) field(gr *group, full Guard, depth int) (*item, *Field, error) {
-	guard := gr.guards[0]
-	for _, o := range gr.guards[1:] {
-		guard = guard.or(o)
-	}
+	guard := gr.guard()
 	it := &item{id: n.items, name: gr.field.Name, key: gr.key, decl: gr.decl, types: gr.types, leaf: true, guard: guard, full: full.and(guard)}
 	for _, a := range gr.field.Arguments {
 		arg := Argument{Name: a.Name, Value: a.Value.String()}
@@ -152,6 +156,40 @@ func (n *normaliser) field(gr *group, full Guard, depth int) (*item, *Field, err
 	var err error
 	it.sub, field.Selections, err = n.set(f.out, f.out.visible, occurrences, it.full, depth+1)
 	return it, field, err
+}
+
+// deny gives the runtime types for which a group's field may not be seen.
+func (n *normaliser) deny(gr *group) typeSet {
+	if n.denied == nil || gr.field.Name == typenameField || gr.decl == nil {
+		return nil
+	}
+	if n.denied(gr.decl.name, gr.field.Name) {
+		return gr.types
+	}
+	if !gr.decl.abstract {
+		return nil
+	}
+	var out typeSet
+	for _, t := range gr.types {
+		if n.denied(n.g.types[t].name, gr.field.Name) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// guard gives what must hold for any of a group's occurrences.
+func (gr *group) guard() Guard {
+	guard := gr.guards[0]
+	for _, o := range gr.guards[1:] {
+		guard = guard.or(o)
+	}
+	return guard
+}
+
+// deniedField stands in the operation for a field that may not be seen.
+func (gr *group) deniedField() *Field {
+	return &Field{Parent: gr.decl.name, Name: gr.field.Name, Alias: gr.key, Key: gr.key, Guard: gr.guard(), Denied: true}
 }
 
 // conditioned puts a field under the fragment that admits exactly the types it is meant for.

@@ -90,6 +90,8 @@ type Field struct {
 	Arguments  []Argument
 	Selections SelectionSet
 	Guard      Guard
+	// Denied fields are answered with null and an error, and not fetched: the request may not see them.
+	Denied bool
 }
 
 // Argument is an argument as it is written in a query: Value is a GraphQL literal that may contain variables.

@@ -50,10 +50,22 @@ func NewPlanner(sg *supergraph.Supergraph) (*Planner, error) {
 	return &Planner{graph: g, limits: DefaultLimits()}, nil
 }
 
+// Options say what of an operation a plan is for.
+type Options struct {
+	// Denied tells that the field of an object type, or of the interface on which it is selected, may not be seen: it is
+	// not asked of any subgraph, and marked in the plan's operation. Nil denies nothing.
+	Denied func(typeName, field string) bool
+}
+
 // Plan plans one operation of a document that is valid against the supergraph's API schema. The error is a [LimitError]
 // for an operation that is too complex, and names the field where no subgraph can be reached that answers it.
 func (p *Planner) Plan(doc *ast.QueryDocument, operationName string) (*Plan, error) {
-	op, items, err := normalise(p.graph, doc, operationName, p.limits)
+	return p.PlanFor(doc, operationName, Options{})
+}
+
+// PlanFor plans as [Planner.Plan] does, under options.
+func (p *Planner) PlanFor(doc *ast.QueryDocument, operationName string, options Options) (*Plan, error) {
+	op, items, err := normalise(p.graph, doc, operationName, p.limits, options)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
+	"github.com/lethe/lethe/router/authorise"
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/supergraph"
@@ -47,7 +48,8 @@ func (l Limits) defaults() Limits {
 
 // Prepared is an operation that is ready to run, or the errors that it has.
 type Prepared struct {
-	Program *execute.Program // nil where there are errors
+	// Program is the one for those who may see everything, nil where there are errors: [Prepared.For] gives a request's.
+	Program *execute.Program
 	Kind    plan.OperationKind
 	Name    string
 	Hash    string // of the text, for logs
@@ -55,6 +57,7 @@ type Prepared struct {
 
 	schema    *ast.Schema
 	variables []variable
+	variants  *variants // nil where all requests have the same program
 }
 
 // Options shape a preparer.
@@ -68,9 +71,11 @@ type Options struct {
 type Preparer struct {
 	sg      *supergraph.Supergraph
 	planner *plan.Planner
-	options Options
-	rules   *rules.Rules
-	cache   *cache
+	// authorise holds what fields require of a request's identity.
+	authorise *authorise.Rules
+	options   Options
+	rules     *rules.Rules
+	cache     *cache
 }
 
 // New gives a preparer for a supergraph.
@@ -80,7 +85,7 @@ func New(sg *supergraph.Supergraph, options Options) (*Preparer, error) {
 		return nil, fmt.Errorf("prepare to plan: %w", err)
 	}
 	options.Limits = options.Limits.defaults()
-	p := &Preparer{sg: sg, planner: planner, options: options, rules: rules.NewDefaultRules()}
+	p := &Preparer{sg: sg, planner: planner, authorise: authorise.New(sg), options: options, rules: rules.NewDefaultRules()}
 	p.cache = newCache(p.prepare)
 	return p, nil
 }
@@ -132,26 +137,59 @@ func (p *Preparer) prepare(query, name string) *Prepared {
 	if p.options.NoIntrospection && introspects(doc) {
 		return refusal("INTROSPECTION_DISABLED", "Introspection is switched off here: read the schema where it is published.")
 	}
-	planned, err := p.planner.Plan(doc, op.Name)
+	out := &Prepared{Kind: kindOf(op), Name: op.Name, Hash: hashOf(query), schema: p.sg.API(), variables: compileVariables(op)}
+	var denied func(typeName, field string) bool
+	needs := requirements{rules: p.authorise}
+	if !p.authorise.Empty() {
+		denied = needs.note
+	}
+	program, refused := p.plan(doc, op, denied)
+	if refused != nil {
+		return refused
+	}
+	out.Program = program
+	switch {
+	case len(needs.ids) > maxRequirements:
+		return refusal("OPERATION_TOO_COMPLEX", "The operation selects fields with %d different requirements: at most %d are taken.", len(needs.ids), maxRequirements)
+	case len(needs.ids) > 0:
+		out.variants = &variants{preparer: p, doc: doc, op: op, requirements: needs.ids, byMask: map[uint64]*variant{}}
+	}
+	return out
+}
+
+// plan plans and compiles an operation, without the fields that are denied.
+func (p *Preparer) plan(doc *ast.QueryDocument, op *ast.OperationDefinition, denied func(typeName, field string) bool) (*execute.Program, *Prepared) {
+	planned, err := p.planner.PlanFor(doc, op.Name, plan.Options{Denied: denied})
 	if err != nil {
 		var limit *plan.LimitError
 		if errors.As(err, &limit) {
-			return refusal("OPERATION_TOO_COMPLEX", "The operation is too complex to plan: ask for less at once.")
+			return nil, refusal("OPERATION_TOO_COMPLEX", "The operation is too complex to plan: ask for less at once.")
 		}
-		return refusal("PLANNING_FAILED", "The operation cannot be planned: %s", err)
+		return nil, refusal("PLANNING_FAILED", "The operation cannot be planned: %s", err)
 	}
 	program, err := execute.Compile(p.sg, planned, op.VariableDefinitions)
 	if err != nil {
 		if errors.Is(err, execute.ErrTooManyConditions) {
-			return refusal("OPERATION_TOO_COMPLEX", "The operation is too complex: %s.", err)
+			return nil, refusal("OPERATION_TOO_COMPLEX", "The operation is too complex: %s.", err)
 		}
-		return refusal("PLANNING_FAILED", "The operation cannot be planned: %s", err)
+		return nil, refusal("PLANNING_FAILED", "The operation cannot be planned: %s", err)
 	}
+	return program, nil
+}
+
+func kindOf(op *ast.OperationDefinition) plan.OperationKind {
+	switch op.Operation {
+	case ast.Mutation:
+		return plan.Mutation
+	case ast.Subscription:
+		return plan.Subscription
+	}
+	return plan.Query
+}
+
+func hashOf(query string) string {
 	digest := sha256.Sum256([]byte(query))
-	return &Prepared{
-		Program: program, Kind: planned.Operation.Kind, Name: op.Name, Hash: hex.EncodeToString(digest[:8]),
-		schema: p.sg.API(), variables: compileVariables(op),
-	}
+	return hex.EncodeToString(digest[:8])
 }
 
 // introspects reports whether a document asks for the schema anywhere.

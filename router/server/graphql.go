@@ -9,6 +9,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/lethe/lethe/router/authorise"
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/prepare"
@@ -110,6 +111,11 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		}})
 		return
 	}
+	program, errs := prepared.For(prepare.Traits{Grants: authorise.FromContext(ctx)})
+	if len(errs) > 0 {
+		x.reject(errs)
+		return
+	}
 	if errs := prepared.Coerce(&x.values, x.variables); len(errs) > 0 {
 		x.reject(errs)
 		return
@@ -118,10 +124,10 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		RequestID: x.id, Parent: first(x.r.Header["Traceparent"]), State: first(x.r.Header["Tracestate"]),
 	}}
 	if s.config().QueryPlans && x.r.Header.Get(planHeader) != "" {
-		req.Extensions = queryPlan(prepared.Program.Plan())
+		req.Extensions = queryPlan(program.Plan())
 	}
 	var outcome execute.Outcome
-	x.out, outcome = e.execute.Execute(ctx, prepared.Program, req, x.out[:0])
+	x.out, outcome = e.execute.Execute(ctx, program, req, x.out[:0])
 	x.errors = outcome.Errors
 	x.send(http.StatusOK, x.out)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lethe/lethe/chassis"
 	"github.com/lethe/lethe/chassis/identity"
+	"github.com/lethe/lethe/router/authorise"
 	"github.com/lethe/lethe/router/playground"
 	"github.com/lethe/lethe/router/server"
 	"github.com/lethe/lethe/router/supergraph"
@@ -121,5 +122,11 @@ func (t tokens) Authenticate(ctx context.Context, header http.Header, requestID 
 	} else if header.Get("Authorization") != "" {
 		return ctx, identity.ErrUnauthenticated
 	}
-	return identity.NewContext(ctx, p), nil
+	known := p.Role != identity.Anonymous
+	grants := authorise.Grants{Authenticated: known}
+	if known {
+		// What a role may is what its name says: @requiresScopes and @policy of a subgraph name roles.
+		grants.Scopes, grants.Policies = []string{string(p.Role)}, []string{string(p.Role)}
+	}
+	return authorise.NewContext(identity.NewContext(ctx, p), grants), nil
 }
