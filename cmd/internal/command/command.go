@@ -49,7 +49,7 @@ type subcommand struct {
 func subcommands() []subcommand {
 	return []subcommand{
 		{"subgraph", "catalogue|inventory|orders|customers", "run one subgraph with its activity worker", subgraph},
-		{"router", "[--supergraph FILE] [--config FILE] [--listen ADDR]", "run the router", router},
+		{"router", "[--supergraph FILE | --subgraph NAME=FILE[@URL] ...] [--config FILE] [--listen ADDR]", "run the router", router},
 		{"worker", "", "run the workflows", work},
 		{"console", "", "run the support staff's pages", supportConsole},
 		{"sandbox", "", "run the sandboxes of the payment provider and the courier", sandbox},

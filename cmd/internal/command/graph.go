@@ -3,9 +3,9 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/validator/rules"
@@ -13,6 +13,7 @@ import (
 	"github.com/lethe/lethe/router/compose"
 	personaldata "github.com/lethe/lethe/router/compose/privacy"
 	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/reload"
 	"github.com/lethe/lethe/router/supergraph"
 )
 
@@ -22,25 +23,32 @@ const (
 )
 
 // subgraphFlag collects --subgraph NAME=FILE[@URL].
-type subgraphFlag struct{ list []compose.Subgraph }
+type subgraphFlag struct{ list []reload.Subgraph }
 
 func (f *subgraphFlag) String() string { return "" }
 
 func (f *subgraphFlag) Set(v string) error {
-	name, file, ok := strings.Cut(v, "=")
-	if !ok || name == "" || file == "" {
-		return fmt.Errorf("%q is not NAME=FILE or NAME=FILE@URL", v)
-	}
-	address := ""
-	if i := strings.Index(file, "@http"); i > 0 {
-		file, address = file[:i], file[i+1:]
-	}
-	sdl, err := readFile(file, maxSchema)
+	g, err := reload.ParseSubgraph(v)
 	if err != nil {
 		return err
 	}
-	f.list = append(f.list, compose.Subgraph{Name: name, URL: address, SDL: string(sdl)})
+	f.list = append(f.list, g)
 	return nil
+}
+
+// source gives the supergraph that the subgraphs compose to, under Lethe's own rules too.
+func (f *subgraphFlag) source() reload.Source {
+	return reload.Source{Subgraphs: f.list, Compose: []compose.Option{compose.WithValidation(personaldata.Validation())}}
+}
+
+// wrongSchema reports a supergraph that cannot be read or composed.
+func wrongSchema(sys System, err error) error {
+	var composition *reload.CompositionError
+	if errors.As(err, &composition) {
+		_, _ = fmt.Fprintln(sys.Stderr, compose.FormatText(composition.Errors))
+		return errReported
+	}
+	return usage("%s", oneLine(err))
 }
 
 // composeSchemas composes subgraph schemas into a supergraph.
@@ -59,15 +67,15 @@ func composeSchemas(_ context.Context, sys System, args []string) error {
 	if *format != "text" && *format != "json" {
 		return usage("--format is %q: it must be text or json", *format)
 	}
-	result, errs := compose.Compose(subgraphs.list, compose.WithValidation(personaldata.Validation()))
-	if len(errs) > 0 {
-		if *format == "text" {
-			_, _ = fmt.Fprintln(sys.Stderr, compose.FormatText(errs))
-			return errReported
+	sdl, err := subgraphs.source().Read()
+	if err != nil {
+		var composition *reload.CompositionError
+		if *format == "text" || !errors.As(err, &composition) {
+			return wrongSchema(sys, err)
 		}
 		doc, err := json.MarshalIndent(struct {
 			Errors []compose.Error `json:"errors"`
-		}{errs}, "", "  ")
+		}{composition.Errors}, "", "  ")
 		if err != nil {
 			return fmt.Errorf("write the errors: %w", err)
 		}
@@ -75,10 +83,10 @@ func composeSchemas(_ context.Context, sys System, args []string) error {
 		return errReported
 	}
 	if *out == "" {
-		_, err := fmt.Fprint(sys.Stdout, result.SDL)
+		_, err := fmt.Fprint(sys.Stdout, sdl)
 		return err
 	}
-	if err := os.WriteFile(*out, []byte(result.SDL), 0o644); err != nil {
+	if err := os.WriteFile(*out, []byte(sdl), 0o644); err != nil {
 		return fmt.Errorf("write the supergraph: %w", err)
 	}
 	return nil

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"syscall"
 	"time"
 
 	"github.com/lethe/lethe/chassis"
 	"github.com/lethe/lethe/cmd/internal/process"
-	routerserver "github.com/lethe/lethe/router/server"
+	"github.com/lethe/lethe/router/reload"
 	"github.com/lethe/lethe/schema"
 )
 
@@ -157,35 +159,41 @@ func seed(ctx context.Context, sys System, args []string) error {
 	return nil
 }
 
-const maxConfig = 1 << 20
-
 // router runs the router, for Lethe's own supergraph or any other.
 func router(ctx context.Context, sys System, args []string) error {
 	fs := flags(sys, "router")
 	var s server
 	s.register(fs, "")
-	file := fs.String("supergraph", "", "`file` with the supergraph; Lethe's own when left out")
-	configFile := fs.String("config", "", "`file` with the configuration, in YAML")
+	file := fs.String("supergraph", "", "`file` with the supergraph, which is watched; Lethe's own when left out")
+	var subgraphs subgraphFlag
+	fs.Var(&subgraphs, "subgraph", "`NAME=FILE[@URL]`: in place of a supergraph, a subgraph to compose one from, once for each; the files are watched")
+	configFile := fs.String("config", "", "`file` with the configuration, in YAML, which is watched")
 	if err := parse(fs, args, 0, ""); err != nil {
 		return err
 	}
-	o := process.RouterOptions{Supergraph: schema.Supergraph(), Shop: *file == ""}
-	if *file != "" {
-		sdl, err := readFile(*file, maxSchema)
-		if err != nil {
-			return err
+	if *file != "" && len(subgraphs.list) > 0 {
+		return usage("--supergraph and --subgraph exclude each other: give the supergraph, or what it is composed from")
+	}
+	source := subgraphs.source()
+	source.File = *file
+	o := process.RouterOptions{Supergraph: schema.Supergraph(), Reload: reload.Options{Schema: source, Config: *configFile}}
+	o.Shop = len(source.Files()) == 0
+	if !o.Shop {
+		var err error
+		if o.Supergraph, err = source.Read(); err != nil {
+			return wrongSchema(sys, err)
 		}
-		o.Supergraph = string(sdl)
 	}
 	if *configFile != "" {
-		text, err := readFile(*configFile, maxConfig)
-		if err != nil {
-			return err
-		}
-		if o.Config, err = routerserver.ReadConfig(text); err != nil {
-			return usage("%s: %s", *configFile, oneLine(err))
+		var err error
+		if o.Config, err = reload.ReadConfig(*configFile); err != nil {
+			return usage("%s", oneLine(err))
 		}
 	}
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
+	o.Reload.Again = again
 	env := chassis.NewEnv(sys.Lookup)
 	p, err := process.ReadRouter(env, o)
 	if err != nil {

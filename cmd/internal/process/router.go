@@ -11,6 +11,7 @@ import (
 	"github.com/lethe/lethe/chassis/identity"
 	"github.com/lethe/lethe/router/authorise"
 	"github.com/lethe/lethe/router/playground"
+	"github.com/lethe/lethe/router/reload"
 	"github.com/lethe/lethe/router/server"
 	"github.com/lethe/lethe/router/supergraph"
 )
@@ -23,6 +24,8 @@ type RouterOptions struct {
 	// Supergraph is the SDL.
 	Supergraph string
 	Config     server.Config
+	// Reload says which files the router is kept on while it runs, if any.
+	Reload reload.Options
 	// Shop says that it is Lethe's own supergraph: the playground then opens with operations of the shop.
 	Shop bool
 	// TokenPath is where lethe-dev gives tokens for exploring; empty elsewhere.
@@ -32,6 +35,7 @@ type RouterOptions struct {
 // Router is the configuration of the router's process.
 type Router struct {
 	options server.Options
+	reload  reload.Options
 	// Wrap, where set, puts other paths before the router's own.
 	Wrap func(Handler) Handler
 }
@@ -52,7 +56,10 @@ func ReadRouter(env *chassis.Env, o RouterOptions) (*Router, error) {
 			keys[g.Name] = env.Key(SubgraphKeyVariable(g.Name), 32, "the key that the router shares with subgraph "+g.Name)
 		}
 	}
-	r := &Router{options: server.Options{Supergraph: o.Supergraph, URLs: urls, Config: o.Config}}
+	r := &Router{reload: o.Reload, options: server.Options{
+		Supergraph: o.Supergraph, URLs: urls, Config: o.Config,
+		FindURL: func(subgraph string) string { return env.String(SubgraphURLVariable(subgraph), "") },
+	}}
 	var tabs []playground.Tab
 	if o.Shop {
 		if tabs, err = playground.ShopTabs(); err != nil {
@@ -92,6 +99,10 @@ func ReadRouter(env *chassis.Env, o RouterOptions) (*Router, error) {
 // Open builds the router.
 func (r *Router) Open(_ context.Context, log *slog.Logger) (*Opened, error) {
 	r.options.Log = log.With("service", "router")
+	watcher, err := r.watch()
+	if err != nil {
+		return nil, err
+	}
 	s, err := server.New(r.options)
 	if err != nil {
 		return nil, fmt.Errorf("build the router: %w", err)
@@ -101,9 +112,29 @@ func (r *Router) Open(_ context.Context, log *slog.Logger) (*Opened, error) {
 		h = r.Wrap(h)
 	}
 	return &Opened{
-		Service: &chassis.Service{Name: "router", Handler: h}, Whole: true,
+		Service: &chassis.Service{Name: "router", Handler: h, Run: []func(context.Context) error{
+			func(ctx context.Context) error { return watcher.Run(ctx, s) },
+		}}, Whole: true,
 		close: func(context.Context) error { s.Close(); return nil },
 	}, nil
+}
+
+// watch begins to watch the files and reads them once more, so that no change is missed.
+func (r *Router) watch() (*reload.Watcher, error) {
+	r.reload.Log = r.options.Log
+	watcher := reload.New(r.reload)
+	var err error
+	if len(r.reload.Schema.Files()) > 0 {
+		if r.options.Supergraph, err = r.reload.Schema.Read(); err != nil {
+			return nil, err
+		}
+	}
+	if r.reload.Config != "" {
+		if r.options.Config, err = reload.ReadConfig(r.reload.Config); err != nil {
+			return nil, err
+		}
+	}
+	return watcher, nil
 }
 
 // tokens are the identities of requests, by their bearer tokens.

@@ -1,0 +1,85 @@
+package reload
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/lethe/lethe/router/server"
+	"github.com/lethe/lethe/router/watch"
+)
+
+// Options say what a router is kept on.
+type Options struct {
+	// Schema is where the supergraph comes from; the zero value for one that stays.
+	Schema Source
+	// Config is the file with the configuration; "" for one that stays.
+	Config string
+	// Again has everything read and taken anew, as SIGHUP does; nil for none.
+	Again <-chan os.Signal
+	// Quiet and Poll are those of [watch.Options].
+	Quiet, Poll time.Duration
+	Log         *slog.Logger
+}
+
+// Watcher keeps a router on what its files hold.
+type Watcher struct {
+	options Options
+	files   *watch.Watcher
+}
+
+// New begins to watch. Whoever reads the files after it misses no change.
+func New(o Options) *Watcher {
+	files := slices.Clone(o.Schema.Files())
+	if o.Config != "" {
+		files = append(files, o.Config)
+	}
+	return &Watcher{o, watch.New(watch.Options{Files: files, Quiet: o.Quiet, Poll: o.Poll, Again: o.Again, Log: o.Log})}
+}
+
+// ReadConfig reads the router's configuration from a file.
+func ReadConfig(file string) (server.Config, error) {
+	text, err := readFile(file, maxConfig)
+	if err != nil {
+		return server.Config{}, err
+	}
+	c, err := server.ReadConfig(text)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+// Run has the router take what changes, until ctx is done. What is not right is refused by the router, which logs and
+// shows it, and goes on with what it has.
+func (w *Watcher) Run(ctx context.Context, s *server.Server) error {
+	return w.files.Run(ctx, func(changed []string) {
+		if w.options.Config != "" && slices.Contains(changed, w.options.Config) {
+			w.configure(s)
+		}
+		if slices.ContainsFunc(w.options.Schema.Files(), func(f string) bool { return slices.Contains(changed, f) }) {
+			w.reload(s)
+		}
+	})
+}
+
+func (w *Watcher) reload(s *server.Server) {
+	sdl, err := w.options.Schema.Read()
+	if err != nil {
+		s.Refuse(err)
+		return
+	}
+	_ = s.Reload(sdl) // the server tells
+}
+
+func (w *Watcher) configure(s *server.Server) {
+	c, err := ReadConfig(w.options.Config)
+	if err != nil {
+		s.RefuseConfig(err)
+		return
+	}
+	_ = s.Configure(c) // the server tells
+}
