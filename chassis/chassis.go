@@ -74,8 +74,12 @@ func ServeHandler(ctx context.Context, log *slog.Logger, ln net.Listener, h http
 func run(ctx context.Context, log *slog.Logger, ln net.Listener, h http.Handler, loops []func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	stopping := ctx.Done()
 	server := &http.Server{
-		Handler:           h,
+		Handler: h,
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), stoppingKey{}, stopping)
+		},
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -114,6 +118,15 @@ func run(ctx context.Context, log *slog.Logger, ln net.Listener, h http.Handler,
 	}
 	wg.Wait()
 	return first
+}
+
+type stoppingKey struct{}
+
+// Stopping gives a channel that is closed when the service that serves a request is told to stop: what would last for ever
+// ends then, while other requests have a moment to finish. It is nil, and never ready, outside [Serve].
+func Stopping(ctx context.Context) <-chan struct{} {
+	c, _ := ctx.Value(stoppingKey{}).(<-chan struct{})
+	return c
 }
 
 type status struct {

@@ -28,6 +28,8 @@ const (
 	maxRepresentations = 2_000
 	cachedQueries      = 2_000
 	timeout            = 60 * time.Second
+	// maxStreams is how many subscriptions a process follows at once.
+	maxStreams = 5_000
 )
 
 // Error is an expected failure that a client is told: resolvers return it, and it becomes a GraphQL error with
@@ -53,10 +55,18 @@ func BadInput(format string, a ...any) error {
 	return &Error{"BAD_USER_INPUT", fmt.Sprintf(format, a...)}
 }
 
-// New gives the handler of a subgraph's /graphql for requests that gate admits.
+// New gives the handler of a subgraph's /graphql for requests that gate admits. Subscriptions are served as server-sent
+// events and over graphql-transport-ws.
 func New(schema graphql.ExecutableSchema, gate *identity.Gate, log *slog.Logger) http.Handler {
+	return newHandler(schema, gate, log, maxStreams)
+}
+
+func newHandler(schema graphql.ExecutableSchema, gate *identity.Gate, log *slog.Logger, streams int) http.Handler {
 	s := handler.New(schema)
+	s.AddTransport(webSocket())
+	s.AddTransport(eventStream{})
 	s.AddTransport(transport{})
+	s.AroundOperations(newBounds(streams).around)
 	s.SetQueryCache(lru.New[*ast.QueryDocument](cachedQueries))
 	s.SetParserTokenLimit(maxTokens)
 	s.SetDisableSuggestion(true)
@@ -67,14 +77,12 @@ func New(schema graphql.ExecutableSchema, gate *identity.Gate, log *slog.Logger)
 		log.ErrorContext(ctx, "resolver panicked", "request_id", identity.FromContext(ctx).RequestID, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		return errInternal
 	})
-	return gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), timeout)
-		defer cancel()
-		s.ServeHTTP(w, r.WithContext(ctx))
-	}))
+	return gate.Wrap(s)
 }
 
 var errInternal = &Error{"INTERNAL", "Something went wrong here: try again, and if it stays so tell us the request id."}
+
+var errFull = &Error{"TOO_MANY_SUBSCRIPTIONS", "This subgraph follows as much as it can: try again in a moment."}
 
 func present(ctx context.Context, log *slog.Logger, err error) *gqlerror.Error {
 	out := graphql.DefaultErrorPresenter(ctx, err)

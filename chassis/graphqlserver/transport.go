@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
@@ -21,6 +22,28 @@ func (transport) Supports(r *http.Request) bool {
 // Do implements [graphql.Transport].
 func (transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx := r.Context()
+	params, ok := readParams(w, r)
+	if !ok {
+		return
+	}
+	op, errs := exec.CreateOperationContext(ctx, params)
+	if errs != nil {
+		write(w, http.StatusUnprocessableEntity, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
+		return
+	}
+	if op.Operation.Operation == ast.Subscription {
+		write(w, http.StatusNotAcceptable, &graphql.Response{Errors: gqlerror.List{{
+			Message:    "A subscription is answered as a stream: accept text/event-stream, or send it over a WebSocket.",
+			Extensions: map[string]any{"code": "NOT_ACCEPTABLE"},
+		}}})
+		return
+	}
+	responses, ctx := exec.DispatchOperation(ctx, op)
+	write(w, http.StatusOK, responses(ctx))
+}
+
+// readParams reads a request, or answers that it cannot be read.
+func readParams(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, bool) {
 	start := graphql.Now()
 	var params graphql.RawParams
 	decoder := json.NewDecoder(r.Body)
@@ -30,17 +53,11 @@ func (transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 			Message:    "The body is no GraphQL request: send a JSON object with a query.",
 			Extensions: map[string]any{"code": "BAD_REQUEST"},
 		}}})
-		return
+		return nil, false
 	}
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
 	params.Headers = r.Header
-	op, errs := exec.CreateOperationContext(ctx, &params)
-	if errs != nil {
-		write(w, http.StatusUnprocessableEntity, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
-		return
-	}
-	responses, ctx := exec.DispatchOperation(ctx, op)
-	write(w, http.StatusOK, responses(ctx))
+	return &params, true
 }
 
 func write(w http.ResponseWriter, code int, resp *graphql.Response) {

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/lethe/lethe/chassis"
+	"github.com/lethe/lethe/chassis/changes"
 	"github.com/lethe/lethe/chassis/durable"
 	"github.com/lethe/lethe/chassis/graphqlserver"
 	"github.com/lethe/lethe/chassis/identity"
@@ -86,12 +87,13 @@ func New(ctx context.Context, o Options) (*chassis.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	feed := changes.New(changes.Options{Redis: o.Redis, Topic: "erasures:changed:", Log: o.Log})
 	office := &office{
-		store: s, temporal: o.Temporal, redis: o.Redis, participant: participant, data: data, rules: rules, keys: o.Keys, policy: o.Policy, log: o.Log,
+		store: s, temporal: o.Temporal, redis: o.Redis, changes: feed, participant: participant, data: data, rules: rules, keys: o.Keys, policy: o.Policy, log: o.Log,
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graphqlserver.New(graph.NewExecutableSchema(graph.Config{Resolvers: &resolver{store: s, office: office}}), o.Gate, o.Log))
-	records := &records{store: s}
+	records := &records{store: s, changes: feed}
 	return &chassis.Service{
 		Name:    name,
 		Handler: mux,
@@ -99,6 +101,7 @@ func New(ctx context.Context, o Options) (*chassis.Service, error) {
 			durable.Worker(o.Temporal, workflows.QueueErasure, o.BuildID, records.register),
 			durable.Worker(o.Temporal, workflows.PrivacyQueue(name), o.BuildID, participant.Register),
 			(&sweeper{store: s, office: office, log: o.Log}).run,
+			feed.Run,
 		},
 	}, nil
 }

@@ -15,6 +15,10 @@ func ended(status string) bool {
 	return false
 }
 
+// goesOn reports whether more will happen to an erasure with a status by itself: one that is proven still learns what is
+// kept.
+func goesOn(status string) bool { return !ended(status) || status == workflows.StateCompleted }
+
 // Erasure is the record of one erasure: what people read of it. The workflow writes it through an activity. It belongs to
 // the customer as well: who it was and what staff wrote go with the rest.
 type Erasure struct {

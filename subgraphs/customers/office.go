@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/lethe/lethe/chassis/changes"
 	"github.com/lethe/lethe/chassis/graphqlserver"
 	"github.com/lethe/lethe/chassis/identity"
 	"github.com/lethe/lethe/privacy"
@@ -28,6 +29,7 @@ type office struct {
 	store       *store
 	temporal    client.Client
 	redis       *redis.Client
+	changes     *changes.Feed // of erasures
 	participant *privacy.Participant
 	data        *datamap.Map
 	rules       privacy.Rules

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/lethe/lethe/chassis/changes"
 	"github.com/lethe/lethe/chassis/page"
 	"github.com/lethe/lethe/workflows"
 )
@@ -116,7 +117,10 @@ func (s *store) cancelledBecause(ctx context.Context, id, reason string) error {
 }
 
 // records is the activity that keeps the records.
-type records struct{ store *store }
+type records struct {
+	store   *store
+	changes *changes.Feed
+}
 
 func (r *records) register(w worker.Registry) {
 	w.RegisterActivityWithOptions(r.record, activity.RegisterOptions{Name: workflows.ErasureRecord})
@@ -151,6 +155,7 @@ func (r *records) record(ctx context.Context, p workflows.ErasureProgress) error
 		return fmt.Errorf("write the record of erasure %s: %w", p.ErasureID, err)
 	}
 	if result.MatchedCount > 0 {
+		r.changes.Announce(ctx, p.ErasureID)
 		return nil
 	}
 	if _, err := r.store.erasure(ctx, p.ErasureID); errors.Is(err, errNotFound) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"unicode/utf8"
 
+	"github.com/lethe/lethe/chassis/changes"
 	"github.com/lethe/lethe/chassis/graphqlserver"
 	"github.com/lethe/lethe/chassis/identity"
 	"github.com/lethe/lethe/chassis/page"
@@ -33,6 +34,9 @@ func (r *resolver) Mutation() graph.MutationResolver { return mutationResolver{r
 
 // Query implements [graph.ResolverRoot].
 func (r *resolver) Query() graph.QueryResolver { return queryResolver{r} }
+
+// Subscription implements [graph.ResolverRoot].
+func (r *resolver) Subscription() graph.SubscriptionResolver { return subscriptionResolver{r} }
 
 // signedIn gives the principal of a request, or an error for the anonymous.
 func signedIn(ctx context.Context) (identity.Principal, error) {
@@ -288,4 +292,27 @@ func (r erasureResolver) Customer(ctx context.Context, objs []*graph.Erasure) ([
 		}
 	}
 	return r.visibleMany(ctx, ids)
+}
+
+type subscriptionResolver struct{ *resolver }
+
+// ErasureUpdated implements [graph.SubscriptionResolver].
+func (r subscriptionResolver) ErasureUpdated(ctx context.Context, id string) (<-chan *graph.Erasure, error) {
+	if _, err := staff(ctx); err != nil {
+		return nil, err
+	}
+	events, err := changes.Follow(ctx, r.office.changes, id, func(ctx context.Context) (*graph.Erasure, bool, error) {
+		e, err := r.store.erasure(ctx, id)
+		if errors.Is(err, errNotFound) {
+			return nil, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		return presentErasure(e, r.office.rules), goesOn(e.Status), nil
+	})
+	if errors.Is(err, changes.ErrNone) {
+		return nil, &graphqlserver.Error{Code: "NOT_FOUND", Message: "There is no such erasure: check its id."}
+	}
+	return events, err
 }

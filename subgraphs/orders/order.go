@@ -186,6 +186,12 @@ func open() []string {
 	return []string{workflows.StatusPending, workflows.StatusReserved, workflows.StatusConfirmed, workflows.StatusShipped}
 }
 
+// ended reports whether nothing of the order changes by itself any more: a return that was asked for goes on by itself.
+func (o *Order) ended() bool {
+	unsettled := slices.ContainsFunc(o.Returns, func(r Return) bool { return !r.Settled })
+	return !slices.Contains(open(), o.Status) && !unsettled
+}
+
 // cancellable reports whether an order can still be cancelled, as far as is known here: its workflow has the last word.
 func (o *Order) cancellable() bool {
 	return slices.Contains(before(workflows.StatusCancelled), o.Status) && !o.Recalled

@@ -76,9 +76,10 @@ func New(ctx context.Context, o Options) (*chassis.Service, error) {
 		Handler: mux,
 		Run: []func(context.Context) error{
 			durable.Worker(o.Temporal, workflows.QueueOrders, o.BuildID, activities.register),
-			durable.Worker(o.Temporal, workflows.PrivacyQueue("orders"), o.BuildID, participant(o.DB, desk, o.Keys, rules, barrier).Register),
+			durable.Worker(o.Temporal, workflows.PrivacyQueue("orders"), o.BuildID, participant(o.DB, o.Redis, desk, o.Keys, rules, barrier).Register),
 			(&follower{store: s, courier: courier, temporal: o.Temporal, log: o.Log}).run,
 			(&sweeper{store: s, desk: desk, log: o.Log}).run,
+			s.changes.Run,
 		},
 	}, nil
 }

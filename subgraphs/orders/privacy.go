@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -20,10 +21,10 @@ import (
 // participant gives the service's part in erasures: what is personal in an order, what keeps a customer from being
 // erased, and how that is brought to its end. An order outlives its customer: bookkeeping needs it, and it leads to
 // nobody once it is unlinked.
-func participant(db *mongo.Database, d *desk, keys privacy.Keys, rules privacy.Rules, barrier *privacy.Barrier) *privacy.Participant {
+func participant(db *mongo.Database, r *redis.Client, d *desk, keys privacy.Keys, rules privacy.Rules, barrier *privacy.Barrier) *privacy.Participant {
 	e := &ender{desk: d}
 	return &privacy.Participant{
-		Service: "orders", DB: db, Redis: d.store.redis, Keys: keys, Rules: rules, Barrier: barrier, Blockers: e.blockers, Drain: e.drain,
+		Service: "orders", DB: db, Redis: r, Keys: keys, Rules: rules, Barrier: barrier, Blockers: e.blockers, Drain: e.drain,
 		Stores: []privacy.Store{{
 			Collection: d.store.orders,
 			Subject:    func(customerID string) bson.D { return bson.D{{Key: "customerId", Value: customerID}} },

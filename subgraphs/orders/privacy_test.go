@@ -17,7 +17,7 @@ import (
 // TestManifest holds what the service says of itself against its schema's annotations.
 func TestManifest(t *testing.T) {
 	t.Parallel()
-	own := participant(nil, &desk{store: &store{}}, privacy.Keys{}, nil, nil)
+	own := participant(nil, nil, &desk{store: &store{}}, privacy.Keys{}, nil, nil)
 	i := slices.IndexFunc(schema.Subgraphs(), func(s schema.Subgraph) bool { return s.Name == "orders" })
 	doc, err := parser.ParseSchema(&ast.Source{Input: schema.Subgraphs()[i].SDL})
 	if err != nil {
@@ -53,7 +53,7 @@ func TestManifest(t *testing.T) {
 func TestFieldsAreStored(t *testing.T) {
 	t.Parallel()
 	stored := bsonPaths(reflect.TypeFor[Order](), "")
-	for _, s := range participant(nil, &desk{store: &store{}}, privacy.Keys{}, nil, nil).Stores {
+	for _, s := range participant(nil, nil, &desk{store: &store{}}, privacy.Keys{}, nil, nil).Stores {
 		for _, f := range s.Fields {
 			if !slices.Contains(stored, f.BSON) || f.Anchor != "" && !slices.Contains(stored, f.Anchor) {
 				t.Errorf("%s is said to stand at %s with its date at %q, where no order has it", f.Path, f.BSON, f.Anchor)

@@ -2,7 +2,9 @@ package orders
 
 import (
 	"context"
+	"errors"
 
+	"github.com/lethe/lethe/chassis/changes"
 	"github.com/lethe/lethe/chassis/graphqlserver"
 	"github.com/lethe/lethe/chassis/identity"
 	"github.com/lethe/lethe/chassis/page"
@@ -28,6 +30,9 @@ func (r *resolver) Mutation() graph.MutationResolver { return mutationResolver{r
 
 // Query implements [graph.ResolverRoot].
 func (r *resolver) Query() graph.QueryResolver { return queryResolver{r} }
+
+// Subscription implements [graph.ResolverRoot].
+func (r *resolver) Subscription() graph.SubscriptionResolver { return subscriptionResolver{r} }
 
 // signedIn gives the principal of a request, or an error for the anonymous.
 func signedIn(ctx context.Context) (identity.Principal, error) {
@@ -192,4 +197,26 @@ func (r mutationResolver) AdvanceShipment(ctx context.Context, input graph.Advan
 		return nil, err
 	}
 	return &graph.AdvanceShipmentPayload{Order: present(o), UserErrors: refused.list()}, nil
+}
+
+type subscriptionResolver struct{ *resolver }
+
+// OrderUpdated implements [graph.SubscriptionResolver]. Whether the principal may see the order is asked anew for every
+// event: an order whose customer was erased is no longer its customer's.
+func (r subscriptionResolver) OrderUpdated(ctx context.Context, id string) (<-chan *graph.Order, error) {
+	p, err := signedIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	events, err := changes.Follow(ctx, r.store.changes, id, func(ctx context.Context) (*graph.Order, bool, error) {
+		o, err := r.desk.visible(ctx, p, id)
+		if o == nil || err != nil {
+			return nil, false, err
+		}
+		return present(o), !o.ended(), nil
+	})
+	if errors.Is(err, changes.ErrNone) {
+		return nil, &graphqlserver.Error{Code: "NOT_FOUND", Message: "There is no such order: check its id."}
+	}
+	return events, err
 }

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/lethe/lethe/chassis/changes"
 	"github.com/lethe/lethe/chassis/mongodb"
 	"github.com/lethe/lethe/chassis/page"
 	"github.com/lethe/lethe/workflows"
@@ -51,14 +52,13 @@ type store struct {
 	invoices *mongo.Collection
 	counters *mongo.Collection
 	courier  *mongo.Collection
-	redis    *redis.Client
-	log      *slog.Logger
+	changes  *changes.Feed
 }
 
 func newStore(db *mongo.Database, r *redis.Client, log *slog.Logger) *store {
 	return &store{
 		orders: db.Collection(collectionOrders), invoices: db.Collection(collectionInvoices), counters: db.Collection(collectionCounters),
-		courier: db.Collection(collectionCourier), redis: r, log: log,
+		courier: db.Collection(collectionCourier), changes: changes.New(changes.Options{Redis: r, Topic: "orders:changed:", Log: log}),
 	}
 }
 
@@ -105,7 +105,7 @@ func (s *store) insert(ctx context.Context, o *Order) error {
 		}
 		return fmt.Errorf("write order %s: %w", o.ID, err)
 	}
-	s.changed(ctx, o.ID)
+	s.changes.Announce(ctx, o.ID)
 	return nil
 }
 
@@ -115,6 +115,7 @@ func (s *store) takeBack(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("take order %s back: %w", id, err)
 	}
+	s.changes.Announce(ctx, id)
 	return nil
 }
 
@@ -125,7 +126,7 @@ func (s *store) update(ctx context.Context, id string, conditions bson.D, update
 		return false, fmt.Errorf("update order %s: %w", id, err)
 	}
 	if r.MatchedCount > 0 {
-		s.changed(ctx, id)
+		s.changes.Announce(ctx, id)
 	}
 	return r.MatchedCount > 0, nil
 }
@@ -140,16 +141,8 @@ func (s *store) mark(ctx context.Context, id string, update any) (*Order, error)
 	if err != nil {
 		return nil, fmt.Errorf("update order %s: %w", id, err)
 	}
+	s.changes.Announce(ctx, id)
 	return &o, nil
-}
-
-// channel is where the ids of changed orders are told to whoever follows one.
-func channel(id string) string { return "orders:changed:" + id }
-
-func (s *store) changed(ctx context.Context, id string) {
-	if err := s.redis.Publish(ctx, channel(id), id).Err(); err != nil {
-		s.log.WarnContext(ctx, "a change of an order was not published", "order", id, "error", err)
-	}
 }
 
 // nextNumber gives a number that no other order has.

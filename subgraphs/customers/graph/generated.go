@@ -34,6 +34,7 @@ type ResolverRoot interface {
 	Erasure() ErasureResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
+	Subscription() SubscriptionResolver
 }
 
 type DirectiveRoot struct {
@@ -258,6 +259,10 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	Subscription struct {
+		ErasureUpdated func(childComplexity int, id string) int
+	}
+
 	UpdateCustomerPayload struct {
 		Customer   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -311,6 +316,9 @@ type QueryResolver interface {
 	Erasures(ctx context.Context, status []ErasureStatus, first *int, after *string) (*ErasureConnection, error)
 	ErasurePreview(ctx context.Context, customerID string) (*ErasurePreview, error)
 	DataMap(ctx context.Context) (*DataMap, error)
+}
+type SubscriptionResolver interface {
+	ErasureUpdated(ctx context.Context, id string) (<-chan *Erasure, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -1244,6 +1252,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RetryErasureStepPayload.UserErrors(childComplexity), true
 
+	case "Subscription.erasureUpdated":
+		if e.ComplexityRoot.Subscription.ErasureUpdated == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_erasureUpdated_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.ErasureUpdated(childComplexity, args["id"].(string)), true
+
 	case "UpdateCustomerPayload.customer":
 		if e.ComplexityRoot.UpdateCustomerPayload.Customer == nil {
 			break
@@ -1358,6 +1378,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			ctx = graphql.WithUnmarshalerMap(ctx, inputUnmarshalMap)
 			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
 			var buf bytes.Buffer
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
 			data.MarshalGQL(&buf)
 
 			return &graphql.Response{
@@ -1648,6 +1685,14 @@ type Mutation {
     "Whose data."
     input: ExportCustomerDataInput!
   ): ExportCustomerDataPayload!
+}
+
+type Subscription {
+  "Follows an erasure. Gives it at once as it is, then again when it has changed, and ends when nothing is left to happen: rejected, cancelled, or done, with what must be kept under its rules. Changes that come quickly one after the other may come as one. For staff."
+  erasureUpdated(
+    "The erasure's id."
+    id: ID!
+  ): Erasure!
 }
 
 "A person who buys."
@@ -3057,6 +3102,20 @@ func (ec *executionContext) field_Query_erasures_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_erasureUpdated_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
 	return args, nil
 }
 
@@ -6957,6 +7016,50 @@ func (ec *executionContext) fieldContext_RetryErasureStepPayload_userErrors(_ co
 	return fc, nil
 }
 
+func (ec *executionContext) _Subscription_erasureUpdated(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_erasureUpdated(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().ErasureUpdated(ctx, fc.Args["id"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Erasure) graphql.Marshaler {
+			return ec.marshalNErasure2ᚖgithubᚗcomᚋletheᚋletheᚋsubgraphsᚋcustomersᚋgraphᚐErasure(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_erasureUpdated(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Erasure(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_erasureUpdated_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateCustomerPayload_customer(ctx context.Context, field graphql.CollectedField, obj *UpdateCustomerPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10703,6 +10806,26 @@ func (ec *executionContext) _RetryErasureStepPayload(ctx context.Context, sel as
 	})
 
 	return out
+}
+
+var subscriptionImplementors = []string{"Subscription"}
+
+func (ec *executionContext) _Subscription(ctx context.Context, sel ast.SelectionSet) func(ctx context.Context) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, subscriptionImplementors)
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{
+		Object: "Subscription",
+	})
+	if len(fields) != 1 {
+		graphql.AddErrorf(ctx, "must subscribe to exactly one stream")
+		return nil
+	}
+
+	switch fields[0].Name {
+	case "erasureUpdated":
+		return ec._Subscription_erasureUpdated(ctx, fields[0])
+	default:
+		panic("unknown field " + strconv.Quote(fields[0].Name))
+	}
 }
 
 var updateCustomerPayloadImplementors = []string{"UpdateCustomerPayload"}

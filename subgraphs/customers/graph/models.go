@@ -440,6 +440,9 @@ type RetryErasureStepPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+type Subscription struct {
+}
+
 // A change to a customer.
 type UpdateCustomerInput struct {
 	// The customer; oneself when left out.

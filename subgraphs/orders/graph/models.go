@@ -345,6 +345,9 @@ type ShippingAddressInput struct {
 	Phone graphql.Omittable[*string] `json:"phone,omitempty"`
 }
 
+type Subscription struct {
+}
+
 // Why a mutation changed nothing: an expected refusal, told as data.
 type UserError struct {
 	// The path to the input field that is at fault, or null when it is none in particular.

@@ -1,0 +1,171 @@
+package graphqlserver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	gqltransport "github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/lethe/lethe/chassis"
+)
+
+// Times of streams.
+const (
+	// keepAlive is how long a stream is silent at most: shorter than proxies and NATs cut what is silent.
+	keepAlive = 15 * time.Second
+	// initWithin is how soon a WebSocket must begin with connection_init.
+	initWithin = 10 * time.Second
+)
+
+// webSocket serves the graphql-transport-ws protocol to the router. The identity is that of the request which opens the
+// socket, signed over an empty body.
+func webSocket() graphql.Transport {
+	return gqltransport.Websocket{InitTimeout: initWithin, PingPongInterval: keepAlive}
+}
+
+// eventStream serves operations as server-sent events: the distinct connections mode of the GraphQL over SSE protocol, a
+// POST for each stream. gqlgen's own writes the bodies that it cannot read to the log, where they do not belong.
+type eventStream struct{}
+
+var _ graphql.Transport = eventStream{}
+
+// Supports implements [graphql.Transport].
+func (eventStream) Supports(r *http.Request) bool {
+	if r.Method != http.MethodPost {
+		return false
+	}
+	for accepted := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
+		if media, _, err := mime.ParseMediaType(accepted); err == nil && media == "text/event-stream" {
+			return true
+		}
+	}
+	return false
+}
+
+// Do implements [graphql.Transport]. A stream that is cut because the service stops has no complete event, so that the
+// router knows to ask again.
+func (eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	params, ok := readParams(w, r)
+	if !ok {
+		return
+	}
+	op, errs := exec.CreateOperationContext(ctx, params)
+	ctx = graphql.WithOperationContext(ctx, op)
+	var respond graphql.ResponseHandler
+	if errs != nil {
+		respond = graphql.OneShot(exec.DispatchError(ctx, errs))
+	} else {
+		respond, ctx = exec.DispatchOperation(ctx, op)
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("Cache-Control", "no-cache")
+	header.Set("X-Accel-Buffering", "no")
+	s := &stream{w: w, control: http.NewResponseController(w)}
+	if s.send(":\n\n") != nil {
+		return
+	}
+	s.follow(ctx, respond, chassis.Stopping(r.Context()))
+}
+
+// stream writes events.
+type stream struct {
+	w       io.Writer
+	control *http.ResponseController
+}
+
+func (s *stream) send(text string) error {
+	if _, err := io.WriteString(s.w, text); err != nil {
+		return fmt.Errorf("write an event: %w", err)
+	}
+	if err := s.control.Flush(); err != nil {
+		return fmt.Errorf("write an event: %w", err)
+	}
+	return nil
+}
+
+// follow writes each response as it comes, and something in between where none does, until there are no more, the client
+// has gone or the service stops.
+func (s *stream) follow(ctx context.Context, respond graphql.ResponseHandler, stopping <-chan struct{}) {
+	responses := make(chan *graphql.Response)
+	go func() {
+		defer close(responses)
+		for {
+			next := respond(ctx)
+			if next == nil {
+				return
+			}
+			select {
+			case responses <- next:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	silence := time.NewTicker(keepAlive)
+	defer silence.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-stopping:
+			return
+		case <-silence.C:
+			err = s.send(":\n\n")
+		case next, more := <-responses:
+			if !more {
+				_ = s.send("event: complete\ndata:\n\n")
+				return
+			}
+			silence.Reset(keepAlive)
+			err = s.next(next)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (s *stream) next(r *graphql.Response) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write an event: %w", err)
+	}
+	return s.send("event: next\ndata: " + string(b) + "\n\n")
+}
+
+// bounds keeps queries and mutations within their time, and subscriptions within their number: these last as long as their
+// clients.
+type bounds struct{ slots chan struct{} }
+
+func newBounds(streams int) *bounds { return &bounds{make(chan struct{}, streams)} }
+
+func (b *bounds) around(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		respond := next(ctx)
+		return func(ctx context.Context) *graphql.Response {
+			defer cancel()
+			return respond(ctx)
+		}
+	}
+	select {
+	case b.slots <- struct{}{}:
+	default:
+		return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{{Message: errFull.Message, Extensions: map[string]any{"code": errFull.Code}}}})
+	}
+	context.AfterFunc(ctx, func() { <-b.slots })
+	return next(ctx)
+}
