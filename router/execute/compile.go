@@ -24,6 +24,12 @@ func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableD
 		i := slices.IndexFunc(p.Operation.Variables, func(v plan.Variable) bool { return v.Name == cond.Variable })
 		c.program.conditions = append(c.program.conditions, condition{i, cond.Label, cond.Equals})
 	}
+	c.program.representations = "representations"
+	for slices.ContainsFunc(p.Operation.Variables, func(v plan.Variable) bool {
+		return strings.HasPrefix(v.Name, c.program.representations)
+	}) {
+		c.program.representations = "_" + c.program.representations
+	}
 	c.program.root = newNode(nil, "")
 	c.program.root.static = p.Operation.RootType
 	for _, f := range p.Fetches {
@@ -36,7 +42,11 @@ func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableD
 		if err := c.represent(c.program.fetches[i], f); err != nil {
 			return nil, fmt.Errorf("compile fetch %d: %w", f.ID, err)
 		}
+		if err := c.piece(c.program.fetches[i], f); err != nil {
+			return nil, fmt.Errorf("compile fetch %d: %w", f.ID, err)
+		}
 	}
+	c.units()
 	var err error
 	c.program.projection, err = c.project(c.program.root, p.Operation.RootType, []guarded{{set: p.Operation.Selections}})
 	if err != nil {
@@ -82,14 +92,8 @@ func logical(f *plan.Field) string {
 }
 
 func (c *compiler) fetch(f *plan.Fetch) error {
-	for _, r := range f.Representations {
-		if len(r.Contexts) > 0 {
-			return errors.New("it passes values of ancestors as arguments (@fromContext), which cannot be run")
-		}
-	}
 	out := &fetch{
 		id: f.ID, subgraph: f.Subgraph, kind: f.Kind, entity: len(f.Representations) > 0, guard: f.Guard,
-		waits: int32(len(f.DependsOn)),
 	}
 	out.sees, out.needs = make([]bool, len(c.plan.Fetches)), f.DependsOn
 	for _, d := range f.DependsOn {
@@ -97,7 +101,6 @@ func (c *compiler) fetch(f *plan.Fetch) error {
 			return fmt.Errorf("it depends on fetch %d, which does not stand before it", d)
 		}
 		before := c.program.fetches[d]
-		before.dependants = append(before.dependants, f.ID)
 		out.sees[d] = true
 		for i, seen := range before.sees {
 			out.sees[i] = out.sees[i] || seen
@@ -234,12 +237,12 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 	default:
 		b.WriteString("query")
 	}
-	if name := c.plan.Operation.Name; name != "" {
-		fmt.Fprintf(&b, " %s__%s__%d", name, identifier(f.Subgraph), f.ID)
+	if name := c.operationName(f); name != "" {
+		b.WriteString(" " + name)
 	}
 	var declared []string
 	if out.entity {
-		declared = append(declared, "$representations:[_Any!]!")
+		declared = append(declared, "$"+c.program.representations+":[_Any!]!")
 	}
 	for _, name := range f.Variables {
 		i, ok := index[name]
@@ -262,7 +265,7 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 		b.WriteString("(" + strings.Join(declared, ",") + ")")
 	}
 	if out.entity {
-		b.WriteString("{_entities(representations:$representations)")
+		b.WriteString("{_entities(representations:$" + c.program.representations + ")")
 		c.write(&b, f.Selections)
 		b.WriteString("}")
 	} else {
@@ -270,6 +273,14 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 	}
 	out.query = b.String()
 	out.prefix = append(jsontext.AppendString([]byte(`{"query":`), out.query), `,"variables":{`...)
+}
+
+// operationName names a fetch's operation after the client's, so that a subgraph's traces tell what it was asked for.
+func (c *compiler) operationName(f *plan.Fetch) string {
+	if c.plan.Operation.Name == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s__%s__%d", c.plan.Operation.Name, identifier(f.Subgraph), f.ID)
 }
 
 // declare writes the definition of one of the operation's variables.

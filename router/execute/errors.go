@@ -115,17 +115,25 @@ func (f *fetch) locate(path []pathElement) []pathElement {
 	return append(slices.Clone(path), pathElement{name: f.keys[0]})
 }
 
-// subgraphErrors carries a subgraph's errors into the response: message and extensions as they are, the path led to where
-// the value stands in the response. An error in an entity stands at every place that the entity is attached to.
-func (r *run) subgraphErrors(f *fetch, s *scratch, raw []byte) error {
-	var list []struct {
-		Message    string            `json:"message"`
-		Path       []json.RawMessage `json:"path"`
-		Extensions json.RawMessage   `json:"extensions"`
-	}
+// subgraphError is one of a subgraph's errors.
+type subgraphError struct {
+	Message    string            `json:"message"`
+	Path       []json.RawMessage `json:"path"`
+	Extensions json.RawMessage   `json:"extensions"`
+}
+
+func readErrors(raw []byte) ([]subgraphError, error) {
+	var list []subgraphError
 	if err := json.Unmarshal(raw, &list); err != nil {
-		return &Failure{Code: CodeInvalidResponse, Message: "answered with errors that cannot be read", Cause: err}
+		return nil, &Failure{Code: CodeInvalidResponse, Message: "answered with errors that cannot be read", Cause: err}
 	}
+	return list, nil
+}
+
+// subgraphErrors carries a subgraph's errors into the response: message and extensions as they are, the path led to where
+// the value stands in the response. An error in an entity stands at every place that the entity is attached to. Part says
+// which of a fetch's lists of entities the errors are of.
+func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part int32) {
 	places := r.places(f, s)
 	for _, e := range list {
 		out := responseError{message: e.Message, extensions: e.Extensions}
@@ -154,7 +162,7 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, raw []byte) error {
 			rest = r.rename(f, path)
 		}
 		for i, in := range s.instances {
-			if rep >= 0 && int(in.rep) != rep || i >= len(places) {
+			if in.part != part || rep >= 0 && int(in.rep) != rep || i >= len(places) {
 				continue
 			}
 			out.path = append(slices.Clone(places[i]), rest...)
@@ -167,7 +175,6 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, raw []byte) error {
 			}
 		}
 	}
-	return nil
 }
 
 // masked keeps of a subgraph's error only that there was one, and its code.

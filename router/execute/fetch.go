@@ -10,6 +10,12 @@ type scratch struct {
 	instances []instance
 	scanner   scanner
 	path      []pathElement
+	// For arguments that come from ancestors: the objects above the one that is visited, and a group of representations
+	// for each set of values.
+	trail   []ancestor
+	groups  []*group
+	groupOf map[string]int
+	values  []byte
 }
 
 // instance is an object that a fetch's answer is attached to: a slot of another fetch's answer.
@@ -17,6 +23,7 @@ type instance struct {
 	fetch int32
 	slot  int32
 	rep   int32
+	part  int32 // of the answer: the list that the entity stands in
 }
 
 var scratches = sync.Pool{New: func() any { return &scratch{} }} //nolint:gochecknoglobals // a pool
@@ -29,11 +36,7 @@ func (r *run) perform(f *fetch) {
 	s.program, s.answers, s.mask, s.sees = r.program, r.answers, r.mask, f.sees
 	defer s.release()
 	ans := &r.answers[f.id]
-	for _, d := range f.needs {
-		if r.answers[d].failed {
-			ans.failed = true // what is missing here was reported there
-		}
-	}
+	r.inherit(f)
 	if f.entity || f.nested {
 		s.collect(f)
 		if len(s.instances) == 0 {
@@ -48,10 +51,20 @@ func (r *run) perform(f *fetch) {
 	s.settle(f)
 }
 
+// inherit marks a fetch's answer where one lacks something that it depends on: what is missing here was reported there.
+func (r *run) inherit(f *fetch) {
+	for _, d := range f.needs {
+		if r.answers[d].failed {
+			r.answers[f.id].failed = true
+		}
+	}
+}
+
 // release keeps a scratch for another fetch, unless it grew very large.
 func (s *scratch) release() {
 	s.program, s.answers, s.sees = nil, nil, nil
 	s.refs, s.vals, s.path, s.instances = s.refs[:0], s.vals[:0], s.path[:0], s.instances[:0]
+	s.trail, s.groups, s.groupOf, s.values = s.trail[:0], nil, nil, s.values[:0]
 	s.reps.reset()
 	s.scanner.Data, s.scanner.slots = nil, nil // they are the answer's
 	if cap(s.reps.text)+cap(s.body)+slotSize*cap(s.scanner.stack) < kept/2 {
@@ -77,7 +90,11 @@ func (r *run) ask(f *fetch, s *scratch, ans *answer) error {
 		if ans.root.kind != object {
 			ans.failed = true
 		}
-		return r.subgraphErrors(f, s, errs)
+		list, err := readErrors(errs)
+		if err != nil {
+			return err
+		}
+		r.subgraphErrors(f, s, list, 0)
 	}
 	return nil
 }
@@ -87,25 +104,29 @@ func (r *run) message(f *fetch, s *scratch, b []byte) []byte {
 	b = append(b, f.prefix...)
 	first := true
 	for _, i := range f.variables {
-		if i >= len(r.request.Variables) || r.request.Variables[i] == nil {
-			continue
-		}
-		if !first {
-			b = append(b, ',')
-		}
-		first = false
-		b = append(append(append(b, '"'), r.program.plan.Operation.Variables[i].Name...), `":`...)
-		b = append(b, r.request.Variables[i]...)
+		b, first = r.variable(b, i, first)
 	}
 	if f.entity {
 		if !first {
 			b = append(b, ',')
 		}
-		b = append(b, `"representations":[`...)
+		b = append(append(append(b, '"'), r.program.representations...), `":[`...)
 		b = s.reps.append(b)
 		b = append(b, ']')
 	}
 	return append(b, "}}"...)
+}
+
+// variable writes the value of one of the operation's variables, where the request has one.
+func (r *run) variable(b []byte, i int, first bool) ([]byte, bool) {
+	if i >= len(r.request.Variables) || r.request.Variables[i] == nil {
+		return b, first
+	}
+	if !first {
+		b = append(b, ',')
+	}
+	b = append(append(append(b, '"'), r.program.plan.Operation.Variables[i].Name...), `":`...)
+	return append(b, r.request.Variables[i]...), false
 }
 
 // settle attaches the answer to the objects that asked for it: by reference, an answer to many.
@@ -114,17 +135,16 @@ func (s *scratch) settle(f *fetch) {
 		return
 	}
 	ans := &s.answers[f.id]
-	var entities slot
-	if f.entity && ans.root.kind == object {
-		entities = ans.slots[ans.root.off]
-	}
 	for _, in := range s.instances {
 		v := slot{kind: null}
 		switch {
-		case f.nested && ans.root.kind == object:
+		case ans.root.kind != object:
+		case f.nested:
 			v = ans.root
-		case entities.kind == list && uint32(in.rep) < entities.n:
-			v = ans.slots[entities.off+uint32(in.rep)]
+		default:
+			if entities := ans.slots[ans.root.off+uint32(in.part)]; entities.kind == list && uint32(in.rep) < entities.n {
+				v = ans.slots[entities.off+uint32(in.rep)]
+			}
 		}
 		s.answers[in.fetch].slots[in.slot] = v
 	}
@@ -139,6 +159,10 @@ func (s *scratch) collect(f *fetch) {
 
 // descend calls each for every object at the end of the path, with s.path the way to it.
 func (s *scratch) descend(f *fetch, n *node, base int, path []step, each func(*scratch, *fetch, *node, int)) {
+	if len(f.contexts) > 0 {
+		s.trail = append(s.trail, ancestor{n, base})
+		defer func() { s.trail = s.trail[:len(s.trail)-1] }()
+	}
 	if len(path) == 0 {
 		each(s, f, n, base)
 		return
@@ -207,7 +231,14 @@ func (s *scratch) visit(f *fetch, n *node, base int) {
 			continue
 		}
 		at.kind = pending
-		in.rep = s.reps.intern(from)
+		switch {
+		case len(f.contexts) > 0:
+			in.part, in.rep = s.grouped(f, from)
+		case f.distinct:
+			in.rep = s.reps.add(from)
+		default:
+			in.rep = s.reps.intern(from)
+		}
 		s.instances = append(s.instances, in)
 		return
 	}

@@ -17,10 +17,15 @@ type Program struct {
 	plan       *plan.Plan
 	schema     *ast.Schema
 	fetches    []*fetch
+	units      []*unit
 	root       *node
 	projection *objectProjection
 	variables  []*ast.VariableDefinition
 	conditions []condition
+	// declarations of the operation's variables, as they stand in a JSON string.
+	declarations [][]byte
+	// representations is the variable that entity fetches pass: a name that the operation has for none of its own.
+	representations string
 }
 
 // condition is what a bit of a request's mask stands for.
@@ -83,10 +88,31 @@ type fetch struct {
 	shape      *shape   // of data
 	entities   *shape   // of an entity
 	represents []*representation
-	dependants []int
-	waits      int32
 	guard      plan.Guard
 	keys       []string // logical keys that it answers at its node, for errors
+	// For an entity fetch, its part of a request that several share: what it declares, and what it selects of entities, as
+	// they stand in a JSON string. The names of context variables are followed by a number where pieces meet.
+	pieces   [][]byte
+	contexts []contextValue
+	// distinct tells that equal objects are asked for separately, since below them an argument differs by ancestor.
+	distinct bool
+}
+
+// unit is what is sent as one request: a fetch, or several to one subgraph that become ready together.
+type unit struct {
+	fetches    []*fetch
+	subgraph   string
+	name       []byte // of the request's operation, where it has one
+	dependants []int
+	waits      int32
+}
+
+// contextValue is a value of an ancestor that a fetch passes as an argument.
+type contextValue struct {
+	variable string // in the request a part's number follows, after an underscore
+	typ      []byte
+	up       int // elements of the path from the object to the ancestor
+	fields   []representationField
 }
 
 // step is one element of a fetch's path.

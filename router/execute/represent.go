@@ -70,6 +70,12 @@ func (rs *representations) intern(from int) int32 {
 	}
 }
 
+// add gives the representation that begins at from and ends the text an index of its own, equal to another or not.
+func (rs *representations) add(from int) int32 {
+	rs.ends, rs.hashes = append(rs.ends, len(rs.text)), append(rs.hashes, maphash.Bytes(seed, rs.text[from:]))
+	return int32(len(rs.ends) - 1)
+}
+
 func (rs *representations) grow() {
 	size := max(64, 2*len(rs.table))
 	rs.table = make([]int32, size)

@@ -120,66 +120,75 @@ func (r *run) prepare(fetches int) {
 	for len(r.answers) < fetches {
 		r.answers = append(r.answers, answer{})
 	}
-	if len(r.waits) < fetches {
-		r.waits = make([]atomic.Int32, fetches)
-	}
 	for i := range fetches {
 		r.answers[i].reset()
-		r.waits[i].Store(r.program.fetches[i].waits)
+	}
+	units := r.program.units
+	if len(r.waits) < len(units) {
+		r.waits = make([]atomic.Int32, len(units))
+	}
+	for i, u := range units {
+		r.waits[i].Store(u.waits)
 	}
 }
 
-// start runs the fetches that wait for nothing, the last of them on this goroutine.
+// start runs the units that wait for nothing, the last of them on this goroutine.
 func (r *run) start() {
-	r.left.Add(len(r.program.fetches))
-	var last *fetch
-	for _, f := range r.program.fetches {
-		if f.waits > 0 {
+	r.left.Add(len(r.program.units))
+	var last *unit
+	for _, u := range r.program.units {
+		if u.waits > 0 {
 			continue
 		}
 		if last != nil {
-			go r.fetch(last)
+			go r.unit(last)
 		}
-		last = f
+		last = u
 	}
 	if last != nil {
-		r.fetch(last)
+		r.unit(last)
 	}
 }
 
-// fetch runs one fetch and then those that waited for it alone: each as soon as its own inputs are there.
-func (r *run) fetch(f *fetch) {
-	for f != nil {
-		if f.guard.Holds(r.mask) {
-			r.guarded(f)
-		}
-		var next *fetch
-		for _, id := range f.dependants {
+// unit runs one unit and then those that waited for it alone: each as soon as its own inputs are there.
+func (r *run) unit(u *unit) {
+	for u != nil {
+		r.guarded(u)
+		var next *unit
+		for _, id := range u.dependants {
 			if r.waits[id].Add(-1) > 0 {
 				continue
 			}
 			if next != nil {
-				go r.fetch(next)
+				go r.unit(next)
 			}
-			next = r.program.fetches[id]
+			next = r.program.units[id]
 		}
 		r.left.Done()
-		f = next
+		u = next
 	}
 }
 
-// guarded performs a fetch so that a fault in the router itself costs that fetch, and not the process: no caller stands
+// guarded performs a unit so that a fault in the router itself costs that unit, and not the process: no caller stands
 // above this goroutine who could recover.
-func (r *run) guarded(f *fetch) {
+func (r *run) guarded(u *unit) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			r.executor.options.Log.ErrorContext(r.ctx, "a fetch panicked", "subgraph", f.subgraph, "request_id", r.request.Trail.RequestID,
+			r.executor.options.Log.ErrorContext(r.ctx, "a fetch panicked", "subgraph", u.subgraph, "request_id", r.request.Trail.RequestID,
 				"panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
-			r.answers[f.id].fail()
+			for _, f := range u.fetches {
+				r.answers[f.id].fail()
+			}
 			r.addError(responseError{message: "Something went wrong in the router.", extensions: extensionsOf(CodeInternal, "")})
 		}
 	}()
-	r.perform(f)
+	if f := u.fetches[0]; len(u.fetches) == 1 && len(f.contexts) == 0 {
+		if f.guard.Holds(r.mask) {
+			r.perform(f)
+		}
+		return
+	}
+	r.performTogether(u)
 }
 
 // mask says which of the program's conditions hold for a request.

@@ -47,9 +47,15 @@ type answer struct {
 	slots  []slot
 	root   slot
 	failed bool // it lacks something for which an error was reported, here or in a fetch before it
+	shared bool // the body is another answer's too, which has it to use again
 }
 
-func (a *answer) reset() { a.body, a.slots, a.root, a.failed = a.body[:0], a.slots[:0], slot{}, false }
+func (a *answer) reset() {
+	if a.shared {
+		a.body, a.shared = nil, false
+	}
+	a.body, a.slots, a.root, a.failed = a.body[:0], a.slots[:0], slot{}, false
+}
 
 // fail leaves nothing of an answer.
 func (a *answer) fail() { a.slots, a.root, a.failed = a.slots[:0], slot{}, true }
@@ -175,9 +181,23 @@ func (sh *shape) find(key []byte, expect int) int {
 // scan reads a subgraph's response: data by its shape, and where errors stand. A response without data gives an absent
 // root.
 func (a *answer) scan(sh *shape, s *scanner) (errs []byte, err error) {
-	s.Reset(a.body)
-	s.slots, s.stack = a.slots[:0], s.stack[:0]
+	s.slots = a.slots[:0]
 	a.root = slot{}
+	errs, err = s.response(a.body, func() error {
+		var err error
+		if a.root, err = s.value(sh); err == nil && a.root.kind == list {
+			err = errGarbled
+		}
+		return err
+	})
+	a.slots = s.slots
+	return errs, err
+}
+
+// response reads a response: data by what is given, and where errors stand.
+func (s *scanner) response(body []byte, data func() error) (errs []byte, err error) {
+	s.Reset(body)
+	s.stack = s.stack[:0]
 	if err := s.Enter('{'); err != nil {
 		return nil, err
 	}
@@ -187,20 +207,16 @@ func (a *answer) scan(sh *shape, s *scanner) (errs []byte, err error) {
 			return nil, err
 		}
 		if !more {
-			a.slots = s.slots
 			return errs, s.End()
 		}
 		from, to, err := s.Key()
 		if err != nil {
 			return nil, err
 		}
-		switch string(a.body[from:to]) {
+		switch string(body[from:to]) {
 		case "data":
-			if a.root, err = s.value(sh); err != nil {
+			if err := data(); err != nil {
 				return nil, err
-			}
-			if a.root.kind == list {
-				return nil, errGarbled
 			}
 		case "errors":
 			if errs, err = s.Value(); err != nil {
