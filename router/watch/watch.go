@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -128,16 +129,37 @@ func (w *Watcher) listen() {
 		return
 	}
 	for _, file := range w.options.Files {
-		dirs := []string{filepath.Dir(file)}
-		if target, err := filepath.EvalSymlinks(file); err == nil {
-			dirs = append(dirs, filepath.Dir(target))
-		}
-		for _, dir := range dirs {
+		for _, dir := range directories(file, nil, maxLinks) {
 			if err := w.notes.Add(dir); err != nil {
 				w.options.Log.Debug("a directory is not watched: it is polled", "dir", dir, "error", err)
 			}
 		}
 	}
+}
+
+// maxLinks bounds how many symbolic links are followed to a file, as systems do.
+const maxLinks = 40
+
+// directories adds to dirs those in which a change may make another file of path: its own, and those of every symbolic
+// link on the way.
+func directories(path string, dirs []string, links int) []string {
+	if path = filepath.Clean(path); !slices.Contains(dirs, filepath.Dir(path)) {
+		dirs = append(dirs, filepath.Dir(path))
+	}
+	for p, rest := path, ""; p != filepath.Dir(p) && links > 0; p, rest = filepath.Dir(p), filepath.Join(filepath.Base(p), rest) {
+		target, err := os.Readlink(p)
+		if err != nil {
+			continue
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(p), target)
+		}
+		if dir := filepath.Dir(p); !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+		return directories(filepath.Join(target, rest), dirs, links-1)
+	}
+	return dirs
 }
 
 // changed gives the files whose contents are others than at the last call.

@@ -125,6 +125,30 @@ func TestKubernetesVolume(t *testing.T) {
 	}
 }
 
+// TestLinkedDirectory checks the way that releases are deployed: a link to the directory of one is renamed over.
+func TestLinkedDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	release := func(name string) {
+		made := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Join(made, "schemas"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(made, "schemas", "file"), name)
+		if err := os.Symlink(made, filepath.Join(dir, "next")); err != nil {
+			t.Fatal(err)
+		}
+		rename(t, filepath.Join(dir, "next"), filepath.Join(dir, "current"))
+	}
+	release("1")
+	file := filepath.Join(dir, "current", "schemas", "file")
+	reports := watching(t, watch.Options{Files: []string{file}})
+	for _, name := range []string{"2", "3"} {
+		release(name)
+		expect(t, reports, file)
+	}
+}
+
 // TestLinkElsewhere checks a link to a file of another directory, which is written there.
 func TestLinkElsewhere(t *testing.T) {
 	t.Parallel()
