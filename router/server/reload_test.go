@@ -3,8 +3,8 @@ package server_test
 import (
 	"fmt"
 	"io"
-	"math"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -126,6 +126,10 @@ func TestAThousandReloads(t *testing.T) { //nolint:paralleltest // it measures t
 	measure := func(most int) state {
 		if !connections.atMost(2, 10*time.Second) {
 			t.Errorf("after %d reloads more connections are open than one to each subgraph", reloads)
+		}
+		s.Close() // those that are left have goroutines, more or fewer
+		if !connections.atMost(0, 10*time.Second) {
+			t.Error("connections stay open")
 		}
 		tick := time.NewTicker(time.Millisecond) // the ends of goroutines cannot be awaited
 		defer tick.Stop()
