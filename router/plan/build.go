@@ -9,8 +9,9 @@ import "slices"
 
 // builder carries what the functions of the pass share.
 type builder struct {
-	search *search
-	steps  []*step
+	search    *search
+	operation *Operation
+	steps     []*step
 }
 
 // step is a request to a subgraph in the making.
@@ -27,7 +28,11 @@ type step struct {
 	guarded   bool // whether guard was set at all
 	contexts  []*contextual
 	level     int // how many steps come before it one after another
-	batch     int
+	// part is the group of the root vertex that a root step was made for; deferred is the group that needs the step, 0
+	// where the initial answer does.
+	part, deferred deferredGroup
+	batch          int
+	wanted         map[deferredGroup]bool
 }
 
 // represented is how objects of some types become representations of a step.
@@ -110,11 +115,12 @@ func (p *place) parentTypes() typeSet {
 
 func (b *builder) rootSite(v *vertex) *site {
 	for _, st := range b.steps {
-		if !st.entity && st.place.root && st.subgraph == v.subgraph && st.place.serial == v.place.serial {
+		if !st.entity && st.place.root && st.subgraph == v.subgraph && st.place.serial == v.place.serial && st.part == v.group {
 			return &site{step: st, at: st.root}
 		}
 	}
 	st := b.stepFor(v, v.static)
+	st.part = v.group
 	return &site{step: st, at: st.root}
 }
 

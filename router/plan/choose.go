@@ -14,7 +14,9 @@ import (
 func (b *builder) choose() {
 	var order []*place
 	open := map[*place][]*leaf{}
-	for _, l := range b.search.leaves {
+	leaves := b.search.leaves
+	b.search.leaves = nil
+	for _, l := range leaves {
 		if len(l.options) == 1 {
 			b.put(l, l.options[0])
 			continue
@@ -87,6 +89,7 @@ func (b *builder) put(l *leaf, v *vertex) {
 		b.add(at, v, l.place.scope, l.item, l.types, l.item.guard)
 	}
 	at.step.admit(l.item.full)
+	at.step.want(l.item.group)
 }
 
 // admit widens the guard of a step to that of one more leaf.

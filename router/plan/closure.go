@@ -133,7 +133,7 @@ func (s *search) closure(p *place, class typeSet) (*closure, error) {
 			if err := s.spend(settled); err != nil {
 				return nil, err
 			}
-			if v := s.move(p, c, class, t, settled); v != nil {
+			if v := s.move(p, c.vertices[:settled], class, t, t.subgraph, p.moved); v != nil {
 				t.done = true
 				c.vertices = append(c.vertices, v)
 			}
@@ -245,9 +245,9 @@ func commonKeys(keys []*keyNode, in *typeIn) []*keyNode {
 	return out
 }
 
-// move finds the cheapest way to a target from the first settled vertices of a closure, nil when there is none.
-func (s *search) move(p *place, c *closure, class typeSet, t *target, settled int) *vertex {
-	from := c.vertices[:settled]
+// move finds the cheapest way to a target from some vertices, not counting those of the subgraph except; nil when there is
+// none. In moved are the vertices that serve more than one class.
+func (s *search) move(p *place, from []*vertex, class typeSet, t *target, except int, moved map[string]*vertex) *vertex {
 	if t.real {
 		// A real interface is entered by its own key only from an interface object, which knows no runtime type.
 		if !hasObject(from, t.object) {
@@ -261,7 +261,7 @@ func (s *search) move(p *place, c *closure, class typeSet, t *target, settled in
 		// Whatever stands here is sent under the interface's name.
 		sent = t.object.possible
 	}
-	needs, deps, key := s.keyNeeds(from, sent, t, t.subgraph)
+	needs, deps, key := s.keyNeeds(from, sent, t, except)
 	if key == nil {
 		return nil
 	}
@@ -281,11 +281,11 @@ func (s *search) move(p *place, c *closure, class typeSet, t *target, settled in
 		return s.newVertex(v)
 	}
 	mark := strconv.Itoa(int(t.object.id)) + " " + strconv.Itoa(t.subgraph)
-	if shared := p.moved[mark]; shared != nil {
+	if shared := moved[mark]; shared != nil {
 		return shared
 	}
 	shared := s.newVertex(v)
-	p.moved[mark] = shared
+	moved[mark] = shared
 	return shared
 }
 
@@ -571,7 +571,11 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 		}
 		t.keys = widenedKeys(t.keys, class)
 	}
-	needs, deps, key := s.keyNeeds(c.vertices, class, &t, -1)
+	from := c.vertices
+	if c.keys != nil {
+		from = c.keys
+	}
+	needs, deps, key := s.keyNeeds(from, class, &t, -1)
 	if key == nil {
 		return nil, nil
 	}

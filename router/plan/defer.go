@@ -12,13 +12,6 @@ const maxDeferred = 64
 
 const deferDirective = "defer"
 
-// Options shape the planning of one operation.
-type Options struct {
-	// Defer tells whether a fragment with @defer is answered after the initial answer. It is given the name of the
-	// variable of the argument if, or "" where a fragment is deferred whatever the variables. Nil defers nothing.
-	Defer func(variable string) bool
-}
-
 // Deferred is a fragment with an active @defer: a part of the answer that is delivered after the part around it, once for
 // each object that it applies to.
 type Deferred struct {
@@ -140,9 +133,9 @@ func deferCondition(dir *ast.Directive) (variable string, never bool) {
 
 // deferred gives the part that a fragment with these directives begins within another, or that other one where it is not
 // deferred.
-func (c *collector) deferred(ds ast.DirectiveList, guard Guard, within *Deferred, types typeSet) (*Deferred, error) {
+func (c *collector) deferred(ds ast.DirectiveList, guard Guard, within *Deferred, t *typeNode, types typeSet) (*Deferred, error) {
 	dir := ds.ForName(deferDirective)
-	if dir == nil || c.introspection || c.n.options.Defer == nil || c.n.op.Kind == Subscription {
+	if dir == nil || c.n.options.Defer == nil || c.n.op.Kind == Subscription {
 		return within, nil
 	}
 	if variable, never := deferCondition(dir); never || !c.n.options.Defer(variable) {
@@ -163,43 +156,102 @@ func (c *collector) deferred(ds ast.DirectiveList, guard Guard, within *Deferred
 		out.Path[len(out.Path)-1].Types = c.n.g.names(types)
 	}
 	c.n.op.Deferred = append(c.n.op.Deferred, out)
-	c.begun = append(c.begun, begun{deferred: out, within: within, types: types, guard: guard})
+	c.begun = append(c.begun, begun{deferred: out, within: within, on: t, types: types, guard: guard})
 	return out, nil
 }
 
 // begun is a deferred fragment that stands in a selection set.
 type begun struct {
 	deferred, within *Deferred
+	on               *typeNode
 	types            typeSet
 	guard            Guard
 }
 
 // share is what one part of the answer has of a selection set; the initial answer is nil.
 type share struct {
-	of  *Deferred
-	set SelectionSet
+	part *Deferred
+	set  SelectionSet
 }
 
 type shares []share
 
 // of gives what a part has.
-func (s shares) of(d *Deferred) SelectionSet {
+func (s shares) of(part *Deferred) SelectionSet {
 	for i := range s {
-		if s[i].of == d {
+		if s[i].part == part {
 			return s[i].set
 		}
 	}
 	return nil
 }
 
-func (s shares) with(d *Deferred, set ...Selection) shares {
+func (s shares) with(part *Deferred, set ...Selection) shares {
 	for i := range s {
-		if s[i].of == d {
+		if s[i].part == part {
 			s[i].set = append(s[i].set, set...)
 			return s
 		}
 	}
-	return append(s, share{of: d, set: set})
+	return append(s, share{part, set})
+}
+
+// sharedField is a group's field as one part of the answer has it.
+type sharedField struct {
+	part  *Deferred
+	turn  int
+	field *Field
+	set   SelectionSet // the field under the conditions that it takes
+}
+
+// shared makes a field for each part that a group occurs in, with what must hold for it there.
+func (gr *group) shared(make func(Guard) *Field) []sharedField {
+	var out []sharedField
+next:
+	for i, part := range gr.parts {
+		for j := range out {
+			if out[j].part == part {
+				out[j].field.Guard = out[j].field.Guard.or(gr.guards[i])
+				continue next
+			}
+		}
+		out = append(out, sharedField{part: part, turn: gr.turns[i], field: make(gr.guards[i])})
+	}
+	return out
+}
+
+// shares gives each part the fields that it has, in the order in which it selects them, and the deferred fragments that
+// stand in it.
+func (c *collector) shares(fields []sharedField) shares {
+	if len(c.n.op.Deferred) > 0 {
+		slices.SortStableFunc(fields, func(a, b sharedField) int { return a.turn - b.turn })
+	}
+	var out shares
+	for _, f := range fields {
+		out = out.with(f.part, f.set...)
+	}
+	for _, b := range c.begun {
+		out = out.with(b.within, c.marker(b)...)
+	}
+	for _, b := range c.begun {
+		b.deferred.Selections = out.of(b.deferred)
+	}
+	return out
+}
+
+// marker stands in a selection set for a deferred fragment, for the types that it applies to.
+func (c *collector) marker(b begun) SelectionSet {
+	switch {
+	case b.types.equal(c.all):
+		return SelectionSet{{Fragment: &Fragment{Guard: b.guard, Deferred: b.deferred}}}
+	case b.on.visible.intersect(c.all).equal(b.types):
+		return SelectionSet{{Fragment: &Fragment{TypeCondition: b.on.name, Guard: b.guard, Deferred: b.deferred}}}
+	}
+	var out SelectionSet
+	for _, id := range b.types {
+		out = append(out, Selection{Fragment: &Fragment{TypeCondition: c.n.g.types[id].name, Guard: b.guard, Deferred: b.deferred}})
+	}
+	return out
 }
 
 // deferredGroup is the set of parts that a field is first answered in, as bits by their IDs: 0 for the initial answer, and

@@ -18,7 +18,7 @@ func (b *builder) fetches() []*Fetch {
 	ancestors := make([]map[int]bool, len(order))
 	out := make([]*Fetch, len(order))
 	for i, st := range order {
-		f := &Fetch{ID: i, Subgraph: b.search.g.sg.Subgraphs()[st.subgraph].Name, Kind: Query, Guard: st.guard, Batch: st.batch}
+		f := &Fetch{ID: i, Subgraph: b.search.g.sg.Subgraphs()[st.subgraph].Name, Kind: Query, Guard: st.guard, Batch: st.batch, Deferred: st.deferred.ids()}
 		if !st.entity && st.place.root {
 			f.Kind = b.search.kind
 		} else {

@@ -111,7 +111,11 @@ func planText(t *testing.T, sg *supergraph.Supergraph, planner *plan.Planner, te
 	if len(errs) > 0 {
 		t.Fatalf("%s\n%v", text, errs)
 	}
-	p, err := planner.Plan(doc, "")
+	if _, _, err := plan.Deferral(doc, doc.Operations[0]); err != nil {
+		return "refused: " + err.Error()
+	}
+	// Where @defer(if: $off) is written nothing is deferred.
+	p, err := planner.PlanFor(doc, "", plan.Options{Defer: func(variable string) bool { return variable != "off" }})
 	if err != nil {
 		return "refused: " + err.Error()
 	}

@@ -103,6 +103,7 @@ type item struct {
 	sub       []*item
 	guard     Guard // relative to the parent
 	full      Guard // including the parents'
+	group     deferredGroup
 }
 
 const typenameField = "__typename"

@@ -21,10 +21,14 @@ func (l *labelled) under(labels map[string]bool, guard Guard) error {
 	s := l.planner.search(l.plan.Operation.Kind, labels)
 	err := s.run(l.items, l.planner.graph.named[l.plan.Operation.RootType])
 	var fetches []*Fetch
-	if err == nil && len(s.unknown) == 0 {
-		b := &builder{search: s}
+	b := &builder{search: s, operation: l.plan.Operation}
+	for err == nil && len(s.unknown) == 0 {
 		b.choose()
-		fetches = b.fetches()
+		if len(s.later) == 0 {
+			fetches = b.fetches()
+			break
+		}
+		err = s.resume()
 	}
 	if len(s.unknown) > 0 {
 		return l.branch(labels, guard, s.unknown[0])

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -16,29 +17,34 @@ import (
 
 // normaliser carries what the functions of the pass share.
 type normaliser struct {
-	g      *graph
-	doc    *ast.QueryDocument
-	limits Limits
-	denied func(typeName, field string) bool
-	op     *Operation
-	bits   map[Condition]int
-	items  int
+	g       *graph
+	doc     *ast.QueryDocument
+	limits  Limits
+	options Options
+	op      *Operation
+	bits    map[Condition]int
+	items   int
+	path    Path // of the selection set that is being normalised
 }
 
-// occurrence is a selection set of the client with what must hold for it.
+// occurrence is a selection set of the client with what must hold for it, and the part of the answer that it is in.
 type occurrence struct {
 	set   ast.SelectionSet
 	guard Guard
+	part  *Deferred
 }
 
 // group collects the occurrences of one response key for one set of runtime types.
 type group struct {
-	key    string
-	field  *ast.Field
-	decl   *typeNode
-	types  typeSet
+	key   string
+	field *ast.Field
+	decl  *typeNode
+	types typeSet
+	// One each for each occurrence.
 	guards []Guard
 	subs   []ast.SelectionSet
+	parts  []*Deferred
+	turns  []int // the order in which they were met
 }
 
 func normalise(g *graph, doc *ast.QueryDocument, name string, limits Limits, options Options) (*Operation, []*item, error) {
@@ -52,7 +58,7 @@ func normalise(g *graph, doc *ast.QueryDocument, name string, limits Limits, opt
 	if def == nil {
 		return nil, nil, fmt.Errorf("the document has no operation %q, or more than one and no name was given", name)
 	}
-	n := &normaliser{g: g, doc: doc, limits: limits, denied: options.Denied, bits: map[Condition]int{}, op: &Operation{Name: def.Name}}
+	n := &normaliser{g: g, doc: doc, limits: limits, options: options, bits: map[Condition]int{}, op: &Operation{Name: def.Name}}
 	var root *typeNode
 	switch def.Operation {
 	case ast.Mutation:
@@ -77,23 +83,24 @@ func normalise(g *graph, doc *ast.QueryDocument, name string, limits Limits, opt
 	if err != nil {
 		return nil, nil, err
 	}
-	n.op.Selections = selections
+	n.op.Selections = selections.of(nil)
 	return n.op, items, nil
 }
 
-// set normalises the occurrences of one selection set on objects of the type t.
-func (n *normaliser) set(t *typeNode, types typeSet, occurrences []occurrence, full Guard, depth int) ([]*item, SelectionSet, error) {
+// set normalises the occurrences of one selection set on objects of the type t. It gives the items of all parts of the
+// answer, and the fields of each.
+func (n *normaliser) set(t *typeNode, types typeSet, occurrences []occurrence, full Guard, depth int) ([]*item, shares, error) {
 	if depth > n.limits.Depth {
 		return nil, nil, &LimitError{What: "nested selections", Limit: n.limits.Depth}
 	}
-	c := &collector{n: n, all: types, byKey: map[string][]*group{}, seen: map[string]bool{}}
+	c := &collector{n: n, static: t, all: types, byKey: map[string][]*group{}, seen: map[string]bool{}}
 	for _, o := range occurrences {
-		if err := c.collect(t, types, o.set, o.guard); err != nil {
+		if err := c.collect(t, types, o.set, o.guard, o.part); err != nil {
 			return nil, nil, err
 		}
 	}
 	var items []*item
-	var out SelectionSet
+	var fields []sharedField
 	for _, gr := range c.order {
 		if len(gr.types) == 0 {
 			continue
@@ -102,68 +109,88 @@ func (n *normaliser) set(t *typeNode, types typeSet, occurrences []occurrence, f
 			return nil, nil, &LimitError{What: "fields", Limit: n.limits.Fields}
 		}
 		if no := n.deny(gr); len(no) > 0 {
-			out = append(out, n.conditioned(t, types, &group{types: no, decl: gr.decl}, gr.deniedField())...)
+			for _, f := range gr.deniedFields() {
+				f.set = n.conditioned(t, types, &group{types: no, decl: gr.decl}, f.field)
+				fields = append(fields, f)
+			}
 			if gr.types = gr.types.minus(no); len(gr.types) == 0 {
 				continue
 			}
 		}
-		it, field, err := n.field(gr, full, depth)
+		it, shared, err := n.field(gr, full, depth)
 		if err != nil {
 			return nil, nil, err
 		}
 		if it != nil {
 			items = append(items, it)
 		}
-		out = append(out, n.conditioned(t, types, gr, field)...)
+		for _, f := range shared {
+			f.set = n.conditioned(t, types, gr, f.field)
+			fields = append(fields, f)
+		}
 	}
-	return items, out, nil
+	return items, c.shares(fields), nil
 }
 
-// field turns a group into an item (nil for introspection, which no subgraph is asked) and a field of the operation.
-func (n *normaliser) field(gr *group, full Guard, depth int) (*item, *Field, error) {
+// field turns a group into an item (nil for introspection, which no subgraph is asked) and a field of each part of the
+// operation that selects it.
+func (n *normaliser) field(gr *group, full Guard, depth int) (*item, []sharedField, error) {
 	guard := gr.guard()
-	it := &item{id: n.items, name: gr.field.Name, key: gr.key, decl: gr.decl, types: gr.types, leaf: true, guard: guard, full: full.and(guard)}
+	it := &item{id: n.items, name: gr.field.Name, key: gr.key, decl: gr.decl, types: gr.types, leaf: true, guard: guard, full: full.and(guard),
+		group: n.op.groupOf(gr.parts)}
 	for _, a := range gr.field.Arguments {
 		arg := Argument{Name: a.Name, Value: a.Value.String()}
 		arg.Variables = variablesOf(a.Value, nil)
 		it.arguments = append(it.arguments, arg)
 	}
 	it.text = argumentsText(it.arguments)
-	field := &Field{Parent: gr.decl.name, Name: it.name, Alias: it.key, Key: it.key, Arguments: it.arguments, Guard: guard}
+	fields := gr.shared(func(guard Guard) *Field {
+		return &Field{Parent: gr.decl.name, Name: it.name, Alias: it.key, Key: it.key, Arguments: it.arguments, Guard: guard}
+	})
 	if it.name == typenameField {
-		return it, field, nil
+		return it, fields, nil
 	}
 	occurrences := make([]occurrence, len(gr.subs))
 	for i, s := range gr.subs {
-		occurrences[i] = occurrence{set: s}
+		occurrences[i] = occurrence{set: s, part: gr.parts[i]}
 		if len(gr.subs) > 1 && !gr.guards[i].equal(guard) {
 			occurrences[i].guard = gr.guards[i]
 		}
 	}
 	if it.name == "__schema" || it.name == "__type" {
-		var err error
-		field.Selections, err = n.introspection(occurrences, depth+1)
-		return nil, field, err
+		for _, f := range fields {
+			var err error
+			own := slices.DeleteFunc(slices.Clone(occurrences), func(o occurrence) bool { return o.part != f.part })
+			if f.field.Selections, err = n.introspection(own, depth+1); err != nil {
+				return nil, nil, err
+			}
+		}
+		return nil, fields, nil
 	}
 	f := gr.decl.fields[it.name]
 	if f == nil {
 		return nil, nil, fmt.Errorf("type %s has no field %q: the operation is not valid against this schema", gr.decl.name, it.name)
 	}
 	if it.leaf = f.leaf; it.leaf {
-		return it, field, nil
+		return it, fields, nil
 	}
 	it.out = f.out
-	var err error
-	it.sub, field.Selections, err = n.set(f.out, f.out.visible, occurrences, it.full, depth+1)
-	return it, field, err
+	n.path = append(n.path, PathElement{Key: it.key})
+	sub, shares, err := n.set(f.out, f.out.visible, occurrences, it.full, depth+1)
+	n.path = n.path[:len(n.path)-1]
+	it.sub = sub
+	for _, f := range fields {
+		f.field.Selections = shares.of(f.part)
+	}
+	return it, fields, err
 }
 
 // deny gives the runtime types for which a group's field may not be seen.
 func (n *normaliser) deny(gr *group) typeSet {
-	if n.denied == nil || gr.field.Name == typenameField || gr.decl == nil {
+	if n.options.Denied == nil || gr.field.Name == typenameField || gr.decl == nil {
 		return nil
 	}
-	if n.denied(gr.decl.name, gr.field.Name) {
+	if n.options.Denied(gr.decl.name, gr.field.Name) {
 		return gr.types
 	}
 	if !gr.decl.abstract {
@@ -171,7 +198,7 @@ func (n *normaliser) deny(gr *group) typeSet {
 	}
 	var out typeSet
 	for _, t := range gr.types {
-		if n.denied(n.g.types[t].name, gr.field.Name) {
+		if n.options.Denied(n.g.types[t].name, gr.field.Name) {
 			out = append(out, t)
 		}
 	}
@@ -187,9 +214,11 @@ func (gr *group) guard() Guard {
 	return guard
 }
 
-// deniedField stands in the operation for a field that may not be seen.
-func (gr *group) deniedField() *Field {
-	return &Field{Parent: gr.decl.name, Name: gr.field.Name, Alias: gr.key, Key: gr.key, Guard: gr.guard(), Denied: true}
+// deniedFields stand in the parts of the operation for a field that may not be seen.
+func (gr *group) deniedFields() []sharedField {
+	return gr.shared(func(guard Guard) *Field {
+		return &Field{Parent: gr.decl.name, Name: gr.field.Name, Alias: gr.key, Key: gr.key, Guard: guard, Denied: true}
+	})
 }
 
 // conditioned puts a field under the fragment that admits exactly the types it is meant for.
@@ -222,7 +251,7 @@ func (n *normaliser) introspection(occurrences []occurrence, depth int) (Selecti
 	}
 	c := &collector{n: n, byKey: map[string][]*group{}, seen: map[string]bool{}, introspection: true}
 	for _, o := range occurrences {
-		if err := c.collect(nil, nil, o.set, o.guard); err != nil {
+		if err := c.collect(nil, nil, o.set, o.guard, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -260,14 +289,18 @@ func (n *normaliser) introspection(occurrences []occurrence, depth int) (Selecti
 // collector gathers the fields of one selection set.
 type collector struct {
 	n             *normaliser
+	static        *typeNode
 	all           typeSet
 	order         []*group
 	byKey         map[string][]*group
 	seen          map[string]bool // fragments already spread here under the same conditions
 	introspection bool
+	turn          int     // how many fields were met
+	begun         []begun // deferred fragments that stand here
 }
 
-func (c *collector) collect(t *typeNode, types typeSet, set ast.SelectionSet, guard Guard) error {
+// collect gathers the fields of a selection set that is in a part of the answer, nil for the initial one.
+func (c *collector) collect(t *typeNode, types typeSet, set ast.SelectionSet, guard Guard, part *Deferred) error {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
@@ -276,7 +309,7 @@ func (c *collector) collect(t *typeNode, types typeSet, set ast.SelectionSet, gu
 				return err
 			}
 			if include {
-				if err := c.add(t, types, s, own); err != nil {
+				if err := c.add(t, types, s, own, part); err != nil {
 					return err
 				}
 			}
@@ -286,7 +319,7 @@ func (c *collector) collect(t *typeNode, types typeSet, set ast.SelectionSet, gu
 				return err
 			}
 			if include {
-				if err := c.narrow(t, types, s.TypeCondition, s.SelectionSet, own); err != nil {
+				if err := c.narrow(t, types, fragment{s.TypeCondition, s.SelectionSet, s.Directives}, own, part); err != nil {
 					return err
 				}
 			}
@@ -299,9 +332,14 @@ func (c *collector) collect(t *typeNode, types typeSet, set ast.SelectionSet, gu
 			if def == nil {
 				return fmt.Errorf("there is no fragment %q", s.Name)
 			}
-			if mark := s.Name + "\x00" + own.key() + "\x00" + types.key(); include && !c.seen[mark] {
-				c.seen[mark] = true
-				if err := c.narrow(t, types, def.TypeCondition, def.SelectionSet, own); err != nil {
+			mark := s.Name + "\x00" + own.key() + "\x00" + types.key()
+			if part != nil {
+				mark += "\x00" + itoa(part.ID)
+			}
+			deferred := s.Directives.ForName(deferDirective) != nil // then it is a part of its own
+			if include && (deferred || !c.seen[mark]) {
+				c.seen[mark] = c.seen[mark] || !deferred
+				if err := c.narrow(t, types, fragment{def.TypeCondition, def.SelectionSet, s.Directives}, own, part); err != nil {
 					return err
 				}
 			}
@@ -310,23 +348,36 @@ func (c *collector) collect(t *typeNode, types typeSet, set ast.SelectionSet, gu
 	return nil
 }
 
+// fragment is an inline fragment or what a spread stands for.
+type fragment struct {
+	condition  string
+	set        ast.SelectionSet
+	directives ast.DirectiveList
+}
+
 // narrow collects a fragment's selections for those of types that satisfy its condition.
-func (c *collector) narrow(t *typeNode, types typeSet, condition string, set ast.SelectionSet, guard Guard) error {
-	if c.introspection || condition == "" {
-		return c.collect(t, types, set, guard)
+func (c *collector) narrow(t *typeNode, types typeSet, f fragment, guard Guard, part *Deferred) error {
+	if c.introspection {
+		return c.collect(t, types, f.set, guard, nil)
 	}
-	on := c.n.g.named[condition]
-	if on == nil {
-		return fmt.Errorf("there is no type %q to condition on", condition)
+	if f.condition != "" {
+		if t = c.n.g.named[f.condition]; t == nil {
+			return fmt.Errorf("there is no type %q to condition on", f.condition)
+		}
+		if types = types.intersect(t.possible); len(types) == 0 {
+			return nil
+		}
 	}
-	if types = types.intersect(on.possible); len(types) == 0 {
-		return nil
+	part, err := c.deferred(f.directives, guard, part, t, types)
+	if err != nil {
+		return err
 	}
-	return c.collect(on, types, set, guard)
+	return c.collect(t, types, f.set, guard, part)
 }
 
 // add puts a field into the groups of its response key, splitting those that it overlaps in part.
-func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard) error {
+func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard, part *Deferred) error {
+	c.turn++
 	key := f.Alias
 	if key == "" {
 		key = f.Name
@@ -339,7 +390,7 @@ func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard) e
 		}
 		if len(common) < len(gr.types) {
 			other := &group{key: key, field: gr.field, decl: gr.decl, types: gr.types.minus(common),
-				guards: append([]Guard(nil), gr.guards...), subs: append([]ast.SelectionSet(nil), gr.subs...)}
+				guards: slices.Clone(gr.guards), subs: slices.Clone(gr.subs), parts: slices.Clone(gr.parts), turns: slices.Clone(gr.turns)}
 			c.byKey[key] = append(c.byKey[key], other)
 			c.insertAfter(gr, other)
 			gr.types = common
@@ -347,9 +398,8 @@ func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard) e
 		if narrower(t, gr.decl, f.Name) {
 			gr.decl, gr.field = t, f
 		}
-		if len(f.SelectionSet) > 0 || !containsGuard(gr.guards, guard) {
-			gr.guards = append(gr.guards, guard)
-			gr.subs = append(gr.subs, f.SelectionSet)
+		if len(f.SelectionSet) > 0 || !gr.occurs(guard, part) {
+			gr.occur(guard, f.SelectionSet, part, c.turn)
 		}
 		if rest = rest.minus(common); len(rest) == 0 {
 			return nil
@@ -358,7 +408,8 @@ func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard) e
 	if len(c.order) > c.n.limits.Fields {
 		return &LimitError{What: "fields", Limit: c.n.limits.Fields}
 	}
-	gr := &group{key: key, field: f, decl: t, types: rest, guards: []Guard{guard}, subs: []ast.SelectionSet{f.SelectionSet}}
+	gr := &group{key: key, field: f, decl: t, types: rest}
+	gr.occur(guard, f.SelectionSet, part, c.turn)
 	c.byKey[key] = append(c.byKey[key], gr)
 	c.order = append(c.order, gr)
 	return nil
@@ -385,9 +436,16 @@ func (c *collector) insertAfter(at, gr *group) {
 	}
 }
 
-func containsGuard(gs []Guard, g Guard) bool {
-	for _, o := range gs {
-		if o.equal(g) {
+// occur adds an occurrence.
+func (gr *group) occur(guard Guard, sub ast.SelectionSet, part *Deferred, turn int) {
+	gr.guards, gr.subs = append(gr.guards, guard), append(gr.subs, sub)
+	gr.parts, gr.turns = append(gr.parts, part), append(gr.turns, turn)
+}
+
+// occurs reports whether there is an occurrence like this.
+func (gr *group) occurs(guard Guard, part *Deferred) bool {
+	for i, o := range gr.guards {
+		if gr.parts[i] == part && o.equal(guard) {
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package plan
 
 // optimise runs the passes that make a plan smaller, and those that settle when its steps go out.
 func (b *builder) optimise() {
+	b.settleDeferred()
 	b.mergeSame()
 	b.mergeTypes()
 	if b.search.kind == Mutation {

@@ -6,15 +6,19 @@ package plan
 //	users ─▶ reviews(users)             users ────┐
 //	top   ─▶ reviews(products)    ─▶    top   ────┴▶ reviews(users products)
 func (b *builder) batch() {
-	groups := map[[2]int][]*step{}
+	type mark struct {
+		subgraph, level int
+		deferred        deferredGroup
+	}
+	groups := map[mark][]*step{}
 	n := 0
 	for _, st := range b.order() {
 		if !st.entity {
 			continue
 		}
-		mark := [2]int{st.subgraph, st.level}
-		group := append(groups[mark], st)
-		groups[mark] = group
+		at := mark{st.subgraph, st.level, st.deferred}
+		group := append(groups[at], st)
+		groups[at] = group
 		if len(group) == 2 {
 			n++
 			group[0].batch = n

@@ -33,7 +33,7 @@ func (b *builder) mergeOne() bool {
 		if !st.entity || len(st.contexts) > 0 {
 			continue
 		}
-		mark := itoa(st.subgraph) + " " + st.key + st.place.location()
+		mark := itoa(st.subgraph) + st.deferred.mark() + " " + st.key + st.place.location()
 		joined := false
 		for i, o := range at[mark] {
 			if !b.mergeable(o, st, awaited) {

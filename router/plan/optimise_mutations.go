@@ -22,7 +22,7 @@ func (b *builder) chainMutations() {
 			continue
 		}
 		for _, o := range b.steps {
-			if o != st && o.serial() < st.serial() {
+			if o != st && o.deferred == 0 && o.serial() < st.serial() {
 				st.deps[o] = true
 			}
 		}

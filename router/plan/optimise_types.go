@@ -13,7 +13,7 @@ func (b *builder) mergeTypes() {
 		if !st.entity || len(st.contexts) > 0 {
 			continue
 		}
-		mark := itoa(st.subgraph) + " " + itoa(st.level) + " " + st.key
+		mark := itoa(st.subgraph) + st.deferred.mark() + " " + itoa(st.level) + " " + st.key
 		for p := st.place; p.slot != nil; p = p.parent {
 			mark += "\x00" + p.slot.logical()
 		}

@@ -84,14 +84,22 @@ func (sc *scope) of(it *item, types typeSet) *slot {
 
 // child gives the place below an item for parents of one class, arrived at from the vertices that answer the item.
 func (s *search) child(p *place, it *item, class typeSet, options []*vertex) (*place, error) {
+	return s.childIn(p, it, class, options, p.group)
+}
+
+// childIn gives the place below an item where the vertices stand in requests of a group.
+func (s *search) childIn(p *place, it *item, class typeSet, options []*vertex, group deferredGroup) (*place, error) {
 	sl := p.scope.of(it, class)
 	mark := sl.key + "\x00" + class.key()
+	if group != p.group {
+		mark += "\x00" + strconv.FormatUint(uint64(group), 16)
+	}
 	if s.dry == 0 || p.children[mark] != nil {
 		if c := p.children[mark]; c != nil {
 			return c, nil
 		}
 	}
-	c := &place{parent: p, slot: sl, item: it, static: it.out, depth: p.depth + 1, scope: p.scope.child(sl.key), children: map[string]*place{}}
+	c := &place{parent: p, slot: sl, item: it, static: it.out, depth: p.depth + 1, scope: p.scope.child(sl.key), children: map[string]*place{}, group: group}
 	if !p.root && len(class) < len(p.possible) {
 		c.class = class
 	}
@@ -213,7 +221,7 @@ func (s *search) score(c *place, v *vertex, it *item) score {
 	for _, sub := range it.sub {
 		covered += len(sub.types.intersect(v.types))
 	}
-	trial := &place{parent: c.parent, slot: c.slot, item: c.item, class: c.class, static: c.static, depth: c.depth, scope: c.scope,
+	trial := &place{parent: c.parent, slot: c.slot, item: c.item, class: c.class, static: c.static, depth: c.depth, scope: c.scope, group: c.group,
 		children: map[string]*place{}, possible: v.types, objects: v.object}
 	at := s.newVertex(vertex{kind: fieldVertex, place: trial, static: v.static, types: v.types, subgraph: v.subgraph,
 		object: v.object, view: v.view, from: v.from, item: v.item})

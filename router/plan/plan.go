@@ -31,8 +31,9 @@ type Operation struct {
 	Name       string
 	RootType   string // name of the root operation type in the API schema
 	Variables  []Variable
-	Conditions []Condition // the meaning of each bit of a Guard; at most 64
-	Selections SelectionSet
+	Conditions []Condition  // the meaning of each bit of a Guard; at most 64
+	Selections SelectionSet // of the initial answer, where Deferred is not empty
+	Deferred   []*Deferred  // what is answered after it
 }
 
 // Variable is a variable that the operation declares.
@@ -102,11 +103,13 @@ type Argument struct {
 	Variables []string
 }
 
-// Fragment is an inline fragment. An empty TypeCondition only carries the Guard.
+// Fragment is an inline fragment. An empty TypeCondition only carries the Guard. With Deferred set it has no selections of
+// its own, and tells at which objects that part of the answer begins.
 type Fragment struct {
 	TypeCondition string
 	Selections    SelectionSet
 	Guard         Guard
+	Deferred      *Deferred
 }
 
 // Fetch is one request to one subgraph.
@@ -129,6 +132,9 @@ type Fetch struct {
 	Guard           Guard
 	// Variables are the names of the client's variables that Selections use, sorted.
 	Variables []string
+	// Deferred are the IDs of the deferred parts of the answer that are the first to need it, sorted; none for a fetch that
+	// the initial answer needs.
+	Deferred []int
 	// Alternatives: fetches with the same Batch > 0 go to the same subgraph, become ready together and may be sent as one
 	// request with aliased _entities fields.
 	Batch int

@@ -55,6 +55,9 @@ type Options struct {
 	// Denied tells that the field of an object type, or of the interface on which it is selected, may not be seen: it is
 	// not asked of any subgraph, and marked in the plan's operation. Nil denies nothing.
 	Denied func(typeName, field string) bool
+	// Defer tells whether a fragment with @defer is answered after the initial answer. It is given the name of the
+	// variable of the argument if, or "" where a fragment is deferred whatever the variables. Nil defers nothing.
+	Defer func(variable string) bool
 }
 
 // Plan plans one operation of a document that is valid against the supergraph's API schema. The error is a [LimitError]

@@ -20,6 +20,9 @@ func (p *Plan) String() string {
 		if f.Batch > 0 {
 			fmt.Fprintf(&b, " batch %d", f.Batch)
 		}
+		if len(f.Deferred) > 0 {
+			fmt.Fprintf(&b, " for deferred %s", strings.Trim(fmt.Sprint(f.Deferred), "[]"))
+		}
 		if len(f.Guard) > 0 {
 			fmt.Fprintf(&b, " if %s", p.Operation.guardText(f.Guard))
 		}
@@ -46,6 +49,25 @@ func (p *Plan) String() string {
 		}
 		b.WriteString("  ")
 		p.Operation.write(&b, f.Selections, "  ", false)
+	}
+	if len(p.Operation.Deferred) > 0 {
+		b.WriteString("initially\n  ")
+		p.Operation.write(&b, p.Operation.Selections, "  ", false)
+	}
+	for _, d := range p.Operation.Deferred {
+		fmt.Fprintf(&b, "deferred %d", d.ID)
+		if d.Label != "" {
+			fmt.Fprintf(&b, " %q", d.Label)
+		}
+		if d.Parent >= 0 {
+			fmt.Fprintf(&b, " after %d", d.Parent)
+		}
+		b.WriteString("\n")
+		if len(d.Path) > 0 {
+			fmt.Fprintf(&b, "  at %s\n", d.Path)
+		}
+		b.WriteString("  ")
+		p.Operation.write(&b, d.Selections, "  ", false)
 	}
 	return b.String()
 }
@@ -88,6 +110,18 @@ func (o *Operation) write(b *strings.Builder, set SelectionSet, indent string, r
 	b.WriteString("{\n")
 	for _, s := range set {
 		b.WriteString(indent + "  ")
+		if s.Fragment != nil && s.Fragment.Deferred != nil {
+			b.WriteString("...")
+			if s.Fragment.TypeCondition != "" {
+				b.WriteString(" on " + s.Fragment.TypeCondition)
+			}
+			fmt.Fprintf(b, " deferred %d", s.Fragment.Deferred.ID)
+			if len(s.Fragment.Guard) > 0 {
+				b.WriteString(" if " + o.guardText(s.Fragment.Guard))
+			}
+			b.WriteString("\n")
+			continue
+		}
 		if s.Fragment != nil {
 			b.WriteString("... on " + s.Fragment.TypeCondition + " ")
 			o.write(b, s.Fragment.Selections, indent+"  ", reading)
@@ -135,21 +169,31 @@ type printedFetch struct {
 	Path            string   `json:"path,omitempty"`
 	DependsOn       []int    `json:"dependsOn,omitempty"`
 	Batch           int      `json:"batch,omitempty"`
+	Deferred        []int    `json:"deferred,omitempty"`
 	Condition       string   `json:"condition,omitempty"`
 	Representations []string `json:"representations,omitempty"`
 	Operation       string   `json:"operation"`
 	Variables       []string `json:"variables,omitempty"`
 }
 
+type printedDeferred struct {
+	ID         int    `json:"id"`
+	Label      string `json:"label,omitempty"`
+	Parent     *int   `json:"parent,omitempty"`
+	Path       string `json:"path"`
+	Selections string `json:"selections"`
+}
+
 // MarshalJSON writes the plan for programs.
 func (p *Plan) MarshalJSON() ([]byte, error) {
 	out := struct {
-		Fetches []printedFetch `json:"fetches"`
+		Fetches  []printedFetch    `json:"fetches"`
+		Deferred []printedDeferred `json:"deferred,omitempty"`
 	}{Fetches: []printedFetch{}}
 	for _, f := range p.Fetches {
 		var op strings.Builder
 		p.Operation.write(&op, f.Selections, "", false)
-		pf := printedFetch{ID: f.ID, Subgraph: f.Subgraph, Path: f.Path.String(), DependsOn: f.DependsOn, Batch: f.Batch, Operation: op.String(), Variables: f.Variables}
+		pf := printedFetch{ID: f.ID, Subgraph: f.Subgraph, Path: f.Path.String(), DependsOn: f.DependsOn, Batch: f.Batch, Deferred: f.Deferred, Operation: op.String(), Variables: f.Variables}
 		if len(f.Guard) > 0 {
 			pf.Condition = p.Operation.guardText(f.Guard)
 		}
@@ -160,6 +204,15 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 			pf.Representations = append(pf.Representations, text.String())
 		}
 		out.Fetches = append(out.Fetches, pf)
+	}
+	for _, d := range p.Operation.Deferred {
+		var selections strings.Builder
+		p.Operation.write(&selections, d.Selections, "", false)
+		pd := printedDeferred{ID: d.ID, Label: d.Label, Path: d.Path.String(), Selections: selections.String()}
+		if d.Parent >= 0 {
+			pd.Parent = &d.Parent
+		}
+		out.Deferred = append(out.Deferred, pd)
 	}
 	return json.Marshal(out)
 }

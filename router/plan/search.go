@@ -33,17 +33,21 @@ type place struct {
 	root    bool
 	// serial is, for a root place of a mutation, the position of its field.
 	serial int
+	// group is the part of the answer whose requests arrive here.
+	group deferredGroup
 
 	scope    *scope
 	children map[string]*place
 	closures map[string]*closure
-	moved    map[string]*vertex // vertices that serve more than one class
-	hidden   *leaf              // the runtime type, where it has to be asked of another subgraph
+	deferred map[string]*closure // by group, of what is asked in requests of its own
+	moved    map[string]*vertex  // vertices that serve more than one class
+	hidden   *leaf               // the runtime type, where it has to be asked of another subgraph
 }
 
 // closure holds the vertices at which objects of one class can be, without regard to requirements.
 type closure struct {
 	vertices []*vertex
+	keys     []*vertex       // where keys are read, if not at vertices
 	required map[int]*vertex // by source: vertices entered with what the source requires
 }
 
@@ -82,6 +86,8 @@ type vertex struct {
 	self int
 	site *site
 	mark int
+	// group keeps the root vertices of the parts of the answer apart.
+	group deferredGroup
 }
 
 // need is a part of what a move needs: a key's item read whole at one vertex, or a requirement's leaf.
@@ -114,6 +120,7 @@ type search struct {
 	labels   map[string]bool
 	unknown  []string // labels that were met and not given
 	leaves   []*leaf
+	later    []postponed // what deferred parts ask in requests of their own
 	vertices int
 	stamp    int
 	work     int
@@ -201,7 +208,11 @@ func (s *search) explore(p *place, items []*item) error {
 			continue
 		}
 		found = true
-		present = present || it.guard.always()
+		present = present || it.guard.always() && it.group == p.asked()
+		if s.postpones(p, it) {
+			s.later = append(s.later, postponed{p, it, types})
+			continue
+		}
 		for _, class := range s.classes(p, it, types) {
 			if err := s.exploreClass(p, it, class); err != nil {
 				return err
@@ -214,7 +225,7 @@ func (s *search) explore(p *place, items []*item) error {
 	if !present {
 		// It may be that nothing is asked of the objects here: whether there are any still is.
 		it := typenameItem(p)
-		it.full = p.item.full
+		it.full, it.group = p.item.full, p.item.group
 		s.leaves = append(s.leaves, &leaf{place: p, item: it, types: p.possible, options: p.arrivals})
 	}
 	if found && p.objects && s.needsTypename(p, items) {
@@ -244,6 +255,7 @@ func (s *search) hideTypename(p *place) error {
 		return nil
 	}
 	it := typenameItem(p)
+	it.group = p.asked()
 	options, err := s.options(p, p.possible, it)
 	if err != nil {
 		return err
@@ -272,11 +284,16 @@ func (s *search) exploreClass(p *place, it *item, class typeSet) error {
 		}
 		return nil
 	}
+	return s.reach(p, it, class, options, p.group)
+}
+
+// reach asks an item at some vertices, which stand in requests of a group, and explores what is below it.
+func (s *search) reach(p *place, it *item, class typeSet, options []*vertex, group deferredGroup) error {
 	if it.leaf {
 		s.leaves = append(s.leaves, &leaf{place: p, item: it, types: class, options: options})
 		return nil
 	}
-	child, err := s.child(p, it, class, options)
+	child, err := s.childIn(p, it, class, options, group)
 	if err != nil {
 		return err
 	}
@@ -289,6 +306,11 @@ func (s *search) options(p *place, class typeSet, it *item) ([]*vertex, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.optionsOf(c, p, class, it)
+}
+
+// optionsOf finds those of the vertices of a closure at which an item can be answered.
+func (s *search) optionsOf(c *closure, p *place, class typeSet, it *item) ([]*vertex, error) {
 	if err := s.spend(len(c.vertices) + 1); err != nil {
 		return nil, err
 	}
