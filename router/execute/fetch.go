@@ -1,6 +1,10 @@
 package execute
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/lethe/lethe/router/plan"
+)
 
 // scratch is what one fetch needs while it runs.
 type scratch struct {
@@ -43,7 +47,6 @@ func (r *run) perform(f *fetch) {
 			return
 		}
 	}
-	s.body = r.message(f, s, s.body[:0])
 	if err := r.ask(f, s, ans); err != nil {
 		ans.fail()
 		r.failed(f, s, err)
@@ -75,8 +78,9 @@ func (s *scratch) release() {
 // ask sends the request and reads the answer. An error says that there is none.
 func (r *run) ask(f *fetch, s *scratch, ans *answer) error {
 	var err error
-	call := Call{Subgraph: f.subgraph, Kind: f.kind, Body: s.body, Trail: r.request.Trail}
-	if ans.body, err = r.executor.caller.Call(r.ctx, call, ans.body[:0]); err != nil {
+	if r.event != nil && f.kind == plan.Subscription {
+		ans.body = append(ans.body[:0], r.event...)
+	} else if ans.body, err = r.executor.caller.Call(r.ctx, r.call(f, s), ans.body[:0]); err != nil {
 		return err
 	}
 	errs, err := ans.scan(f.shape, &s.scanner)
@@ -97,6 +101,11 @@ func (r *run) ask(f *fetch, s *scratch, ans *answer) error {
 		r.subgraphErrors(f, s, list, 0)
 	}
 	return nil
+}
+
+func (r *run) call(f *fetch, s *scratch) Call {
+	s.body = r.message(f, s, s.body[:0])
+	return Call{Subgraph: f.subgraph, Kind: f.kind, Body: s.body, Trail: r.request.Trail}
 }
 
 // message writes the request's body.

@@ -74,6 +74,7 @@ type run struct {
 	ctx      context.Context //nolint:containedctx // the state of one request
 	executor *Executor
 	request  Request
+	event    []byte // what a subscription's source told; nil for another operation
 	waits    []atomic.Int32
 	left     sync.WaitGroup
 
@@ -84,12 +85,16 @@ type run struct {
 
 // Execute runs a program and appends the response, a whole JSON document, to dst.
 func (e *Executor) Execute(ctx context.Context, p *Program, req Request, dst []byte) ([]byte, Outcome) {
+	return e.execute(ctx, p, req, nil, dst)
+}
+
+func (e *Executor) execute(ctx context.Context, p *Program, req Request, event, dst []byte) ([]byte, Outcome) {
 	r, _ := e.pool.Get().(*run)
 	if r == nil {
 		r = &run{}
 	}
 	defer r.release(e)
-	r.ctx, r.executor, r.program, r.request = ctx, e, p, req
+	r.ctx, r.executor, r.program, r.request, r.event = ctx, e, p, req, event
 	r.mask = p.mask(req)
 	r.prepare(len(p.fetches))
 	r.start()
@@ -103,7 +108,7 @@ const kept = 8 << 20
 
 // release keeps the buffers of a run for another, except those that grew very large.
 func (r *run) release(e *Executor) {
-	r.ctx, r.executor, r.program, r.request = nil, nil, nil, Request{}
+	r.ctx, r.executor, r.program, r.request, r.event = nil, nil, nil, Request{}, nil
 	clear(r.errors)
 	r.errors, r.refs, r.vals, r.path = r.errors[:0], r.refs[:0], r.vals[:0], r.path[:0]
 	size := 0
