@@ -14,13 +14,14 @@ import (
 
 // Config is what an operator may set. Zero values take the defaults.
 type Config struct {
-	Limits        Limits    `yaml:"limits" doc:"What is taken of clients and subgraphs."`
-	Subgraphs     Subgraphs `yaml:"subgraphs" doc:"How subgraphs are asked."`
-	CORS          CORS      `yaml:"cors" doc:"Which pages of other sites may ask."`
-	Timeout       string    `yaml:"timeout" doc:"How long a whole request may take, such as \"30s\", which is the default."`
-	Introspection *bool     `yaml:"introspection" doc:"Whether clients may ask for the schema. On by default."`
-	QueryPlans    bool      `yaml:"queryPlans" doc:"Whether a request with the header Lethe-Query-Plan gets its query plan in the response's extensions."`
-	AccessLog     bool      `yaml:"accessLog" doc:"Whether each request is logged: its id, status, operation name and times, and nothing that a person wrote."`
+	Limits        Limits        `yaml:"limits" doc:"What is taken of clients and subgraphs."`
+	Subgraphs     Subgraphs     `yaml:"subgraphs" doc:"How subgraphs are asked."`
+	Subscriptions Subscriptions `yaml:"subscriptions" doc:"How subscriptions of clients are served."`
+	CORS          CORS          `yaml:"cors" doc:"Which pages of other sites may ask."`
+	Timeout       string        `yaml:"timeout" doc:"How long a whole request may take, such as \"30s\", which is the default."`
+	Introspection *bool         `yaml:"introspection" doc:"Whether clients may ask for the schema. On by default."`
+	QueryPlans    bool          `yaml:"queryPlans" doc:"Whether a request with the header Lethe-Query-Plan gets its query plan in the response's extensions."`
+	AccessLog     bool          `yaml:"accessLog" doc:"Whether each request is logged: its id, status, operation name and times, and nothing that a person wrote."`
 
 	timeout time.Duration
 }
@@ -41,6 +42,8 @@ type Limits struct {
 type Subgraphs struct {
 	Timeout    string `yaml:"timeout" doc:"How long a request to a subgraph may take, such as \"15s\", which is the default."`
 	MaskErrors bool   `yaml:"maskErrors" doc:"Whether the messages of subgraphs' errors are kept from clients: they get the code alone."`
+	// Subscriptions are by the name of the subgraph.
+	Subscriptions map[string]SubgraphSubscriptions `yaml:"subscriptions" doc:"How subscriptions reach each subgraph, by its name."`
 
 	timeout time.Duration
 }
@@ -80,6 +83,17 @@ func (c Config) complete() (Config, error) {
 	set(&c.Limits.BodyBytes, 1<<20)
 	set(&c.Limits.SubgraphResponseBytes, 64<<20)
 	set(&c.Limits.ConcurrentRequests, 1024)
+	if err := c.Subscriptions.complete(); err != nil {
+		return c, err
+	}
+	upstreams := make(map[string]SubgraphSubscriptions, len(c.Subgraphs.Subscriptions))
+	for name, sub := range c.Subgraphs.Subscriptions {
+		var err error
+		if upstreams[name], err = sub.complete(name); err != nil {
+			return c, err
+		}
+	}
+	c.Subgraphs.Subscriptions = upstreams
 	var err error
 	if c.Subgraphs.timeout, err = duration("subgraphs.timeout", c.Subgraphs.Timeout, 15*time.Second); err != nil {
 		return c, err
@@ -129,7 +143,8 @@ type jsonSchema struct {
 	Minimum     *int                   `json:"minimum,omitempty"`
 	Items       *jsonSchema            `json:"items,omitempty"`
 	Properties  map[string]*jsonSchema `json:"properties,omitempty"`
-	Additional  *bool                  `json:"additionalProperties,omitempty"`
+	// Additional is false for a struct, and the schema of the values for a map.
+	Additional any `json:"additionalProperties,omitempty"`
 }
 
 func schemaOf(t reflect.Type) *jsonSchema {
@@ -142,8 +157,10 @@ func schemaOf(t reflect.Type) *jsonSchema {
 		return &jsonSchema{Type: "integer", Minimum: new(int)}
 	case reflect.Slice:
 		return &jsonSchema{Type: "array", Items: schemaOf(t.Elem())}
+	case reflect.Map:
+		return &jsonSchema{Type: "object", Additional: schemaOf(t.Elem())}
 	case reflect.Struct:
-		out := &jsonSchema{Type: "object", Properties: map[string]*jsonSchema{}, Additional: new(bool)}
+		out := &jsonSchema{Type: "object", Properties: map[string]*jsonSchema{}, Additional: false}
 		for f := range t.Fields() {
 			if f.IsExported() {
 				p := schemaOf(f.Type)

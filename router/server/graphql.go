@@ -25,6 +25,9 @@ type exchange struct {
 	r        *http.Request
 	id       string
 	media    string
+	stream   framing           // in which subscriptions are answered; nil where the client takes none
+	streamed int               // bytes that were sent as a stream
+	entered  bool              // it is one of the requests under way
 	prepared *prepare.Prepared // nil where the request did not come so far
 	status   int
 	errors   int
@@ -48,7 +51,12 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request, id string) {
 
 func (s *Server) answer(x *exchange) {
 	var ok bool
-	if x.media, ok = accepted(x.r.Header["Accept"]); !ok {
+	accept := x.r.Header["Accept"]
+	x.stream = streamAccepted(accept)
+	if x.media, ok = accepted(accept); !ok && x.stream != nil {
+		x.media, ok = eventStreamType, true
+	}
+	if !ok {
 		x.media = plainJSON
 		x.refuse(&problem{http.StatusNotAcceptable, "NOT_ACCEPTABLE", "Accept " + responseJSON + " or " + plainJSON + "."})
 		return
@@ -67,7 +75,8 @@ func (s *Server) answer(x *exchange) {
 		return
 	}
 	// Only now: a client that sends its request slowly takes nobody's place.
-	defer s.inFlight.Add(-1)
+	defer x.leave(s)
+	x.entered = true
 	if s.inFlight.Add(1) > int64(s.config().Limits.ConcurrentRequests) {
 		x.w.Header().Set("Retry-After", "1")
 		x.refuse(&problem{http.StatusServiceUnavailable, "OVERLOADED", "Too many requests are under way: try again in a moment."})
@@ -85,6 +94,14 @@ func (s *Server) answer(x *exchange) {
 		}
 	}
 	s.run(ctx, x, s.engine.Load())
+}
+
+// leave makes place for another request.
+func (x *exchange) leave(s *Server) {
+	if x.entered {
+		x.entered = false
+		s.inFlight.Add(-1)
+	}
 }
 
 // run prepares and executes the operation.
@@ -105,10 +122,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		x.refuse(&problem{http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "A mutation is sent with POST."})
 		return
 	case prepared.Kind == plan.Subscription:
-		x.reject(gqlerror.List{{
-			Message:    "Subscriptions are not served over this transport: ask again with a query for what you follow.",
-			Extensions: map[string]any{"code": "SUBSCRIPTIONS_NOT_SUPPORTED"},
-		}})
+		s.stream(ctx, x, e)
 		return
 	}
 	program, errs := prepared.For(prepare.Traits{Grants: authorise.FromContext(ctx)})
@@ -153,6 +167,10 @@ func queryPlan(p *plan.Plan) []byte {
 
 // send writes the answer.
 func (x *exchange) send(status int, body []byte) {
+	if x.media == eventStreamType {
+		x.sendEvent(body)
+		return
+	}
 	x.status = status
 	h := x.w.Header()
 	h["Content-Type"] = contentTypes[x.media]
@@ -175,6 +193,9 @@ func (x *exchange) reject(errs gqlerror.List) {
 // refuse answers what is no GraphQL request, or may not be asked.
 func (x *exchange) refuse(p *problem) {
 	x.errors = 1
+	if x.media == eventStreamType {
+		x.media = plainJSON
+	}
 	x.sendErrors(p.status, gqlerror.List{{Message: p.message, Extensions: map[string]any{"code": p.code}}})
 }
 
@@ -196,5 +217,5 @@ func (s *Server) record(x *exchange, took time.Duration) {
 		name, hash = x.prepared.Name, x.prepared.Hash
 	}
 	s.log.InfoContext(x.r.Context(), "request", "request_id", x.id, "method", x.r.Method, "status", x.status, "operation", name,
-		"hash", hash, "errors", x.errors, "bytes", len(x.out), "ms", float64(took.Microseconds())/1000)
+		"hash", hash, "errors", x.errors, "bytes", len(x.out)+x.streamed, "ms", float64(took.Microseconds())/1000)
 }

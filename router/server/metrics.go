@@ -22,6 +22,9 @@ type metrics struct {
 	reloads   *prometheus.CounterVec
 	refused   *prometheus.GaugeVec
 	ok        prometheus.Counter // requests with status 200
+
+	subscriptions prometheus.Gauge
+	events        prometheus.Counter
 }
 
 func newMetrics(s *Server) *metrics {
@@ -56,10 +59,16 @@ func newMetrics(s *Server) *metrics {
 			m.reloads.WithLabelValues(what, outcome)
 		}
 	}
+	m.subscriptions = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "lethe_router_subscriptions", Help: "Subscriptions of clients that are under way.",
+	})
+	m.events = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "lethe_router_subscription_events_total", Help: "Events of subscriptions that were answered to clients.",
+	})
 	m.ok = m.requests.WithLabelValues("200")
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.requests, m.seconds, m.withError, m.subgraph, m.failures, m.reloads, m.refused,
+		m.requests, m.seconds, m.withError, m.subgraph, m.failures, m.reloads, m.refused, m.subscriptions, m.events,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lethe_router_requests_in_flight", Help: "Requests to /graphql that are under way.",
 		}, func() float64 { return float64(s.inFlight.Load()) }),
@@ -83,7 +92,9 @@ func (m *metrics) observe(x *exchange, took time.Duration) {
 	if x.errors > 0 {
 		m.withError.Inc()
 	}
-	m.seconds.Observe(took.Seconds())
+	if x.streamed == 0 { // a subscription takes as long as its client likes
+		m.seconds.Observe(took.Seconds())
+	}
 }
 
 // failed counts a request that a subgraph did not answer.

@@ -20,6 +20,8 @@ type engine struct {
 	graph   *supergraph.Supergraph
 	callers *subgraphs
 	since   time.Time // when the schema was taken
+	// replaced is closed when another engine took over.
+	replaced chan struct{}
 }
 
 // reloads keeps what became of the schemas and configurations that came while the router ran.
@@ -99,6 +101,7 @@ func (s *Server) swap(old, e *engine) {
 	defer cancel()
 	e.prepare.Warm(ctx, old.prepare)
 	s.engine.Store(e)
+	close(old.replaced)
 	hosts := map[string]bool{}
 	for _, to := range e.callers.byName {
 		if to.url != nil {
@@ -152,7 +155,7 @@ func (s *Server) build(sdl string, config Config) (*engine, error) {
 		return nil, err
 	}
 	return &engine{
-		sdl: sdl, config: &config, prepare: p, graph: graph, callers: callers, since: time.Now(),
+		sdl: sdl, config: &config, prepare: p, graph: graph, callers: callers, since: time.Now(), replaced: make(chan struct{}),
 		execute: execute.New(callers, execute.Options{MaskErrors: config.Subgraphs.MaskErrors, Log: s.log}),
 	}, nil
 }

@@ -50,6 +50,7 @@ type Server struct {
 	reloads  reloads
 	mux      *http.ServeMux
 	inFlight atomic.Int64 // requests
+	streams  streams
 	metrics  *metrics
 	client   *http.Client
 }
@@ -61,6 +62,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}}
+	s.streams.life, s.streams.stop = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s)
 	e, err := s.build(o.Supergraph, config)
 	if err != nil {
@@ -83,11 +85,17 @@ func Run(ctx context.Context, ln net.Listener, o Options) error {
 		return errors.Join(err, ln.Close())
 	}
 	defer s.Close()
+	// Subscriptions end first: the server waits for what is under way.
+	defer context.AfterFunc(ctx, func() { s.streams.stop(errStopping) })()
 	return chassis.ServeHandler(ctx, o.Log, ln, s)
 }
 
-// Close closes the connections to subgraphs that no request uses.
-func (s *Server) Close() { s.client.CloseIdleConnections() }
+// Close ends the subscriptions under way, so that their clients go elsewhere, and closes the connections to subgraphs that
+// no request uses.
+func (s *Server) Close() {
+	s.streams.stop(errStopping)
+	s.client.CloseIdleConnections()
+}
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -37,6 +37,7 @@ type subgraph struct {
 	url     *url.URL // nil where none is known
 	timeout time.Duration
 	seconds prometheus.Observer
+	follows SubgraphSubscriptions
 }
 
 var _ execute.Caller = (*subgraphs)(nil)
@@ -63,7 +64,7 @@ func (s *Server) newSubgraphs(graph *supergraph.Supergraph, config *Config) (*su
 		} else if s.options.FindURL != nil {
 			address = cmp.Or(s.options.FindURL(g.Name), address)
 		}
-		to := &subgraph{name: g.Name, timeout: config.Subgraphs.timeout}
+		to := &subgraph{name: g.Name, timeout: config.Subgraphs.timeout, follows: config.subscriptionsOf(g.Name)}
 		if address != "" {
 			u, err := url.Parse(address)
 			if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -98,14 +99,21 @@ func (s *subgraphs) Call(ctx context.Context, call execute.Call, into []byte) ([
 	return into, nil
 }
 
-func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, into []byte) ([]byte, error) {
-	header := http.Header{"Content-Type": jsonType, "Accept": jsonType, "X-Request-Id": {call.Trail.RequestID}}
-	if call.Trail.Parent != "" {
-		header["Traceparent"] = []string{call.Trail.Parent}
-		if call.Trail.State != "" {
-			header["Tracestate"] = []string{call.Trail.State}
+// trailed gives a header by which a request is found again.
+func trailed(t execute.Trail) http.Header {
+	header := http.Header{"X-Request-Id": {t.RequestID}}
+	if t.Parent != "" {
+		header["Traceparent"] = []string{t.Parent}
+		if t.State != "" {
+			header["Tracestate"] = []string{t.State}
 		}
 	}
+	return header
+}
+
+func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, into []byte) ([]byte, error) {
+	header := trailed(call.Trail)
+	header["Content-Type"], header["Accept"] = jsonType, jsonType
 	if call.Kind != plan.Mutation {
 		// A request that can be repeated is sent again where a connection that was kept turns out to be closed.
 		header["X-Idempotency-Key"] = nil

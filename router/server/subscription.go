@@ -1,0 +1,350 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/lethe/lethe/router/authorise"
+	"github.com/lethe/lethe/router/execute"
+	"github.com/lethe/lethe/router/prepare"
+)
+
+// Codes of what ends a subscription, as extensions.code has them, beside those of package execute.
+const (
+	codeTooSlow       = "SUBSCRIPTION_TOO_SLOW"
+	codeTooMany       = "TOO_MANY_SUBSCRIPTIONS"
+	codeNotSupported  = "SUBSCRIPTIONS_NOT_SUPPORTED"
+	codeTokenExpired  = "TOKEN_EXPIRED"
+	codeSchemaChanged = "SUBSCRIPTION_SCHEMA_CHANGED"
+)
+
+// Why subscriptions end that neither their client nor their subgraph ended.
+var (
+	errStopping = errors.New("the router stops")
+	errExpired  = errors.New("the token has expired")
+)
+
+// Expirer is an [Authenticator] whose identities end. Subscriptions end with them.
+type Expirer interface {
+	// Expiry gives when the identity in ctx ends, and whether it does.
+	Expiry(ctx context.Context) (time.Time, bool)
+}
+
+// streams are the subscriptions under way.
+type streams struct {
+	running atomic.Int64
+	sockets atomic.Int64
+	life    context.Context //nolint:containedctx // the life of the server, with why it ended
+	stop    context.CancelCauseFunc
+}
+
+// begin makes the context of a subscription: that of its client's connection with the identity and the values of ctx, but
+// not its deadline, until the router stops or the identity expires.
+func (s *Server) begin(connection, ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stops := []func() bool{
+		context.AfterFunc(connection, func() { cancel(context.Cause(connection)) }),
+		context.AfterFunc(s.streams.life, func() { cancel(context.Cause(s.streams.life)) }),
+	}
+	if e, ok := s.options.Authenticator.(Expirer); ok {
+		if at, ends := e.Expiry(ctx); ends {
+			stops = append(stops, time.AfterFunc(time.Until(at), func() { cancel(errExpired) }).Stop)
+		}
+	}
+	return ctx, func(cause error) {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel(cause)
+	}
+}
+
+// operation is what a client asked, kept for as long as it is answered: a new schema needs it again.
+type operation struct {
+	query, name, variables []byte
+	trail                  execute.Trail
+	plan                   bool // whether its answers hold the query plan
+}
+
+func (q *request) operation(trail execute.Trail) *operation {
+	return &operation{query: bytes.Clone(q.query), name: bytes.Clone(q.name), variables: bytes.Clone(q.variables), trail: trail}
+}
+
+// bound is an operation with what one schema makes of it.
+type bound struct {
+	engine  *engine
+	program *execute.Program
+	values  prepare.Values
+	request execute.Request
+	source  execute.Call
+	alone   bool // no subgraph tells anything: there is one response
+}
+
+// bind prepares a subscription for the schema of an engine.
+func (op *operation) bind(ctx context.Context, e *engine) (*bound, gqlerror.List) {
+	ctx, cancel := context.WithTimeout(ctx, e.config.timeout)
+	defer cancel()
+	prepared, err := e.prepare.Prepare(ctx, op.query, op.name)
+	if err != nil {
+		return nil, oneError("TIMEOUT", "The request took too long and was given up: try again.")
+	}
+	if len(prepared.Errors) > 0 {
+		return nil, prepared.Errors
+	}
+	b := &bound{engine: e}
+	var errs gqlerror.List
+	if b.program, errs = prepared.For(prepare.Traits{Grants: authorise.FromContext(ctx)}); len(errs) > 0 {
+		return nil, errs
+	}
+	if errs := prepared.Coerce(&b.values, op.variables); len(errs) > 0 {
+		return nil, errs
+	}
+	b.request = execute.Request{Variables: b.values.JSON, Trail: op.trail}
+	if op.plan {
+		b.request.Extensions = queryPlan(b.program.Plan())
+	}
+	b.source, err = b.program.Source(b.request, nil)
+	b.alone = err != nil
+	return b, nil
+}
+
+// sameSource reports whether two schemas have a subscription's events come from the same request to the same place.
+func (b *bound) sameSource(other *bound) bool {
+	return b.alone == other.alone && b.source.Subgraph == other.source.Subgraph && bytes.Equal(b.source.Body, other.source.Body) &&
+		b.engine.callers.route(b.source.Subgraph) == other.engine.callers.route(b.source.Subgraph)
+}
+
+func oneError(code, message string) gqlerror.List {
+	return gqlerror.List{{Message: message, Extensions: map[string]any{"code": code}}}
+}
+
+// sink is where a client reads a subscription. Its methods are called one after the other; an error says that the client
+// is gone, or takes too long.
+type sink interface {
+	// next sends a whole response.
+	next(response []byte) error
+	// alive shows that the connection lives.
+	alive() error
+}
+
+// endedError is why a subscription ended before its subgraph completed it, in words for its client.
+type endedError struct{ errors gqlerror.List }
+
+func (e *endedError) Error() string { return e.errors.Error() }
+
+// follow runs a subscription until it is complete, which is no error. An [endedError] is for the client; any other error
+// says why there is nobody to be told, or that the router stops.
+func (s *Server) follow(ctx context.Context, op *operation, b *bound, to sink) error {
+	s.metrics.subscriptions.Inc()
+	defer s.metrics.subscriptions.Dec()
+	f := &follower{server: s, op: op, bound: b, to: to}
+	if b.alone {
+		return f.answer(ctx, []byte(`{}`))
+	}
+	var err error
+	if f.feed, err = s.open(ctx, b); err != nil {
+		return err
+	}
+	defer func() { f.feed.close() }()
+	beat := time.NewTicker(b.engine.config.Subscriptions.heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case event, ok := <-f.feed.queue:
+			if !ok {
+				return f.feed.end(ctx)
+			}
+			err = f.answer(ctx, event)
+			f.feed.reuse(event)
+		case <-f.bound.engine.replaced:
+			err = f.rebind(ctx)
+		case <-beat.C:
+			err = to.alive()
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// follower is a running subscription.
+type follower struct {
+	server *Server
+	op     *operation
+	bound  *bound
+	feed   *feed
+	to     sink
+	out    []byte
+}
+
+// answer answers one event.
+func (f *follower) answer(ctx context.Context, event []byte) error {
+	b := f.bound
+	limited, cancel := context.WithTimeout(ctx, b.engine.config.timeout)
+	defer cancel()
+	f.out, _ = b.engine.execute.Event(limited, b.program, b.request, event, f.out[:0])
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	f.server.metrics.events.Inc()
+	err := f.to.next(f.out)
+	if cap(f.out) > maxKept {
+		f.out = nil
+	}
+	return err
+}
+
+// rebind goes over to the schema in use. Where that has the events come from elsewhere, the new source is opened before
+// the old one is closed: an event at that moment may be told twice, but none is lost.
+func (f *follower) rebind(ctx context.Context) error {
+	fresh, errs := f.op.bind(ctx, f.server.engine.Load())
+	if len(errs) > 0 {
+		return &endedError{append(oneError(codeSchemaChanged, "The schema has changed, and the subscription is not valid any more: subscribe anew."), errs...)}
+	}
+	if f.bound.sameSource(fresh) {
+		f.bound = fresh
+		return nil
+	}
+	if fresh.alone {
+		return &endedError{oneError(codeSchemaChanged, "The schema has changed, and nothing is told of the subscription any more: subscribe anew.")}
+	}
+	feed, err := f.server.open(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	old := f.feed
+	f.feed = feed
+	old.close()
+	for event := range old.queue {
+		if err := f.answer(ctx, event); err != nil {
+			return err
+		}
+	}
+	f.bound = fresh
+	return nil
+}
+
+// feed is what a subgraph tells of a subscription, read ahead by a few events.
+type feed struct {
+	events   execute.Events
+	subgraph string
+	server   *Server
+	queue    chan []byte // closed at the end, when err holds why
+	free     chan []byte
+	done     chan struct{}
+	patience time.Duration
+	err      error
+}
+
+// open opens a subscription at its subgraph. The error is an [endedError].
+func (s *Server) open(ctx context.Context, b *bound) (*feed, error) {
+	config := b.engine.config.Subscriptions
+	f := &feed{
+		subgraph: b.source.Subgraph, server: s, queue: make(chan []byte, config.Queue), free: make(chan []byte, config.Queue+1),
+		done: make(chan struct{}), patience: config.patience,
+	}
+	var err error
+	if f.events, err = b.engine.callers.Subscribe(ctx, b.source); err != nil {
+		return nil, s.lostSource(ctx, b.source.Subgraph, err)
+	}
+	go f.read()
+	return f, nil
+}
+
+// lostSource says why a subscription's source is not there, or not any more.
+func (s *Server) lostSource(ctx context.Context, subgraph string, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	failure := &execute.Failure{Code: execute.CodeUnavailable, Message: "is not available any more: subscribe again", Cause: err}
+	errors.As(err, &failure)
+	s.log.WarnContext(ctx, "a subscription lost its subgraph", "subgraph", subgraph, "code", failure.Code, "cause", failure.Cause)
+	return &endedError{gqlerror.List{{
+		Message: "Service " + subgraph + " " + failure.Message + ".", Extensions: map[string]any{"code": failure.Code, "service": subgraph},
+	}}}
+}
+
+// errBehind is a subscription whose queue stayed full.
+var errBehind = errors.New("the events are not taken in time")
+
+// read puts what the subgraph tells into the queue. While that is full the subgraph is not read.
+func (f *feed) read() {
+	defer close(f.queue)
+	for {
+		var buffer []byte
+		select {
+		case buffer = <-f.free:
+		default:
+		}
+		event, err := f.events.Next(buffer[:0])
+		if err != nil {
+			f.err = err
+			return
+		}
+		select {
+		case f.queue <- event:
+			continue
+		default:
+		}
+		late := time.NewTimer(f.patience)
+		select {
+		case f.queue <- event:
+			late.Stop()
+		case <-f.done:
+			late.Stop()
+			f.err = io.EOF
+			return
+		case <-late.C:
+			f.err = errBehind
+			for { // what waits would only keep the client from being told
+				select {
+				case <-f.queue:
+					continue
+				default:
+				}
+				return
+			}
+		}
+	}
+}
+
+// reuse takes back the buffer of an event.
+func (f *feed) reuse(buffer []byte) {
+	if cap(buffer) > maxKept/8 {
+		return
+	}
+	select {
+	case f.free <- buffer:
+	default:
+	}
+}
+
+// end gives what the end of the events means to the client.
+func (f *feed) end(ctx context.Context) error {
+	switch {
+	case errors.Is(f.err, io.EOF):
+		return nil
+	case errors.Is(f.err, errBehind):
+		f.server.log.WarnContext(ctx, "a subscription fell behind", "subgraph", f.subgraph)
+		return &endedError{oneError(codeTooSlow, "More happens than is taken in time: subscribe again, to less, or read faster.")}
+	}
+	return f.server.lostSource(ctx, f.subgraph, f.err)
+}
+
+// close ends the subscription at the subgraph. What is in the queue stays there, and the queue ends.
+func (f *feed) close() {
+	select {
+	case <-f.done:
+	default:
+		close(f.done)
+	}
+	f.events.Close()
+}
