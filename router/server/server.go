@@ -85,9 +85,15 @@ func Run(ctx context.Context, ln net.Listener, o Options) error {
 		return errors.Join(err, ln.Close())
 	}
 	defer s.Close()
-	// Subscriptions end first: the server waits for what is under way.
-	defer context.AfterFunc(ctx, func() { s.streams.stop(errStopping) })()
-	return chassis.ServeHandler(ctx, o.Log, ln, s)
+	return chassis.ServeHandler(ctx, o.Log, ln, s, s.StopWith)
+}
+
+// StopWith ends the subscriptions when ctx is done, so that their clients go elsewhere: a server that stops waits for what
+// is under way.
+func (s *Server) StopWith(ctx context.Context) error {
+	<-ctx.Done()
+	s.streams.stop(errStopping)
+	return nil
 }
 
 // Close ends the subscriptions under way, so that their clients go elsewhere, and closes the connections to subgraphs that

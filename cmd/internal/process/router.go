@@ -114,6 +114,7 @@ func (r *Router) Open(_ context.Context, log *slog.Logger) (*Opened, error) {
 	return &Opened{
 		Service: &chassis.Service{Name: "router", Handler: h, Run: []func(context.Context) error{
 			func(ctx context.Context) error { return watcher.Run(ctx, s) },
+			s.StopWith,
 		}}, Whole: true,
 		close: func(context.Context) error { s.Close(); return nil },
 	}, nil
