@@ -47,6 +47,7 @@ func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableD
 		}
 	}
 	c.units()
+	c.deferrals()
 	var err error
 	c.program.projection, err = c.project(c.program.root, p.Operation.RootType, []guarded{{set: p.Operation.Selections}})
 	if err != nil {

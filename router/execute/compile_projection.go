@@ -25,6 +25,7 @@ type entry struct {
 	field    *plan.Field
 	guard    plan.Guard
 	children []guarded
+	deferred *plan.Deferred // no field: what begins here
 }
 
 // project compiles how the object at n, of the API's type, is written.
@@ -128,12 +129,16 @@ func (c *compiler) collect(entries []*entry, def *ast.Definition, set plan.Selec
 			if t := s.Fragment.TypeCondition; t != "" && !c.applies(def, t) {
 				continue
 			}
+			if d := s.Fragment.Deferred; d != nil {
+				entries = c.deferred(entries, d, both(guard, s.Fragment.Guard))
+				continue
+			}
 			entries = c.collect(entries, def, s.Fragment.Selections, both(guard, s.Fragment.Guard))
 			continue
 		}
 		f := s.Field
 		g := both(guard, f.Guard)
-		i := slices.IndexFunc(entries, func(e *entry) bool { return e.key == f.Alias })
+		i := slices.IndexFunc(entries, func(e *entry) bool { return e.deferred == nil && e.key == f.Alias })
 		if i < 0 {
 			e := &entry{key: f.Alias, field: f, guard: g}
 			if len(f.Selections) > 0 {
@@ -153,8 +158,20 @@ func (c *compiler) collect(entries []*entry, def *ast.Definition, set plan.Selec
 	return entries
 }
 
+// deferred notes that a deferred fragment begins.
+func (c *compiler) deferred(entries []*entry, d *plan.Deferred, guard plan.Guard) []*entry {
+	if i := slices.IndexFunc(entries, func(e *entry) bool { return e.deferred == d }); i >= 0 {
+		entries[i].guard = either(entries[i].guard, guard)
+		return entries
+	}
+	return append(entries, &entry{deferred: d, guard: guard})
+}
+
 // equal reports whether two fields of different types are written alike.
 func (p projected) equal(o projected) bool {
+	if p.deferred != nil || o.deferred != nil {
+		return p.deferred == o.deferred && slices.Equal(p.guard, o.guard)
+	}
 	return p.name == o.name && p.field == o.field && p.denied == o.denied && !p.typename && !o.typename && p.intro == nil && o.intro == nil &&
 		slices.Equal(p.guard, o.guard) && slices.Equal(p.access, o.access) && p.child == o.child && p.typ.String() == o.typ.String()
 }
@@ -208,6 +225,10 @@ func with(g plan.Guard, mask uint64) plan.Guard {
 }
 
 func (c *compiler) field(n *node, def *ast.Definition, e *entry) (projected, error) {
+	if e.deferred != nil {
+		part, err := c.deferredAt(n, e.deferred)
+		return projected{deferred: part, guard: e.guard}, err
+	}
 	p := projected{key: append(jsontext.Quote(e.key), ':'), name: e.key, parent: def.Name, field: e.field.Name, guard: e.guard}
 	if e.field.Name == "__typename" {
 		p.typename, p.constant = true, jsontext.Quote(def.Name)

@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -46,6 +47,11 @@ type responseError struct {
 	message    string
 	path       []pathElement
 	extensions json.RawMessage
+	fetch      int  // that it is of
+	failure    bool // it tells that the fetch gave no answer
+	// Where the response is sent in parts: whether the initial answer had it, or which parts.
+	initial bool
+	parts   []*deferredPart
 }
 
 func (e *responseError) append(dst []byte) []byte {
@@ -90,21 +96,36 @@ func extensionsOf(code, service string) json.RawMessage {
 	return append(b, '}')
 }
 
-// failed notes that a fetch gave no answer: one error, at the first place in the response that lacks it.
+// maxPlaces bounds at how many places it is said that a fetch of deferred parts gave no answer.
+const maxPlaces = 100
+
+// failed notes that a fetch gave no answer: one error, at the first place in the response that lacks it. What is deferred
+// is sent object by object, so there it is said at each.
 func (r *run) failed(f *fetch, s *scratch, err error) {
+	if context.Cause(r.ctx) == errNotWanted { //nolint:errorlint // it is never wrapped
+		return
+	}
 	failure := &Failure{Code: CodeUnavailable, Message: "does not answer: its part of the response is missing", Cause: err}
 	errors.As(err, &failure)
 	r.executor.options.Log.WarnContext(r.ctx, "a subgraph gave no answer", "subgraph", f.subgraph, "code", failure.Code,
 		"reason", failure.Message, "cause", failure.Cause, "request_id", r.request.Trail.RequestID)
-	var path []pathElement
-	if places := r.places(f, s); len(places) > 0 {
-		path = places[0]
+	places := r.places(f, s)
+	switch {
+	case len(places) == 0:
+		places = [][]pathElement{nil}
+	case r.delivery == nil || r.program.initial[f.id]:
+		places = places[:1]
+	default:
+		places = places[:min(len(places), maxPlaces)]
 	}
-	r.addError(responseError{
-		message:    "Service " + f.subgraph + " " + failure.Message + ".",
-		path:       f.locate(path),
-		extensions: extensionsOf(failure.Code, f.subgraph),
-	})
+	for _, path := range places {
+		r.addError(responseError{
+			message:    "Service " + f.subgraph + " " + failure.Message + ".",
+			path:       f.locate(path),
+			extensions: extensionsOf(failure.Code, f.subgraph),
+			fetch:      f.id, failure: true,
+		})
+	}
 }
 
 // locate gives the path of the first field that a fetch answers of the object at path.
@@ -136,7 +157,7 @@ func readErrors(raw []byte) ([]subgraphError, error) {
 func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part int32) {
 	places := r.places(f, s)
 	for _, e := range list {
-		out := responseError{message: e.Message, extensions: e.Extensions}
+		out := responseError{message: e.Message, extensions: e.Extensions, fetch: f.id}
 		if len(out.extensions) == 0 || out.extensions[0] != '{' {
 			out.extensions = extensionsOf(CodeSubgraphError, f.subgraph)
 		}
@@ -185,7 +206,7 @@ func masked(e responseError, subgraph string) responseError {
 	if json.Unmarshal(e.extensions, &ext) != nil || ext.Code == "" {
 		ext.Code = CodeSubgraphError
 	}
-	return responseError{message: "Service " + subgraph + " could not answer.", extensions: extensionsOf(ext.Code, subgraph)}
+	return responseError{message: "Service " + subgraph + " could not answer.", extensions: extensionsOf(ext.Code, subgraph), fetch: e.fetch}
 }
 
 // rename turns the keys of a subgraph's path into the response's, where the planner had to rename.
@@ -226,7 +247,7 @@ func readPath(raw []json.RawMessage) []pathElement {
 
 // deny notes that the field being written may not be seen by this request.
 func (r *run) deny() {
-	r.addError(responseError{
+	r.tell(responseError{
 		message: "Unauthorized field or type: sign in as somebody who may see it, or leave it out.",
 		path:    slices.Clone(r.path), extensions: extensionsOf(CodeUnauthorised, ""),
 	})
@@ -235,24 +256,29 @@ func (r *run) deny() {
 // violated notes a null where the API promises none, unless an error already says why: of a fetch that should have
 // answered it, or at a place below or above.
 func (r *run) violated(f *projected, n *node) {
+	errs := &r.errors
+	if r.delivery != nil {
+		errs = &r.delivery.told
+	}
 	for _, a := range f.access {
-		if r.answers[n.sources[a.source].fetch].failed {
+		id := n.sources[a.source].fetch
+		if (r.sees == nil || r.sees[id]) && r.answers[id].failed && (r.delivery == nil || len(*errs) > 0) {
 			return
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.errors) >= maxErrors {
+	if len(*errs) >= maxErrors {
 		return
 	}
-	for i := range r.errors {
-		p := r.errors[i].path
+	for i := range *errs {
+		p := (*errs)[i].path
 		n := min(len(p), len(r.path))
 		if slices.Equal(p[:n], r.path[:n]) {
 			return
 		}
 	}
-	r.errors = append(r.errors, responseError{
+	*errs = append(*errs, responseError{
 		message:    "Cannot return null for non-nullable field " + f.parent + "." + f.field + ".",
 		path:       slices.Clone(r.path),
 		extensions: extensionsOf(CodeNullViolation, ""),

@@ -22,6 +22,10 @@ type Program struct {
 	projection *objectProjection
 	variables  []*ast.VariableDefinition
 	conditions []condition
+	// What is deferred, by the IDs of the plan; which fetches the initial answer reads, and how many units it waits for.
+	deferred []*deferredPart
+	initial  []bool
+	first    int
 	// declarations of the operation's variables, as they stand in a JSON string.
 	declarations [][]byte
 	// representations is the variable that entity fetches pass: a name that the operation has for none of its own.
@@ -105,6 +109,7 @@ type unit struct {
 	name       []byte // of the request's operation, where it has one
 	dependants []int
 	waits      int32
+	deferred   []int // the parts that need it, where the initial answer does not
 }
 
 // contextValue is a value of an ancestor that a fetch passes as an argument.
@@ -164,5 +169,6 @@ type projected struct {
 	constant []byte          // for __typename of a known type
 	values   map[string]bool // enum values that the API knows, where the subgraphs know others; nil for no check
 	intro    *introspection
-	denied   bool // it may not be seen: null, with an error
+	denied   bool          // it may not be seen: null, with an error
+	deferred *deferredPart // no field: a part of the response that begins here
 }

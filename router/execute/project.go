@@ -74,6 +74,10 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 		if !f.guard.Holds(r.mask) {
 			continue
 		}
+		if f.deferred != nil {
+			r.begins(f.deferred)
+			continue
+		}
 		if !first {
 			dst = append(dst, ',')
 		}
@@ -169,7 +173,7 @@ func (r *run) checkedLeaf(dst []byte, f *projected, n *node, t *ast.Type, raw []
 
 // composite writes an object or lists of objects.
 func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, count int) ([]byte, bool) {
-	from := len(dst)
+	from, begun := len(dst), r.begun()
 	length := r.listLength(vals, count)
 	if t.Elem == nil {
 		if length >= 0 {
@@ -181,6 +185,7 @@ func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, co
 		}
 		r.refs = r.refs[:base]
 		if !ok {
+			r.forget(begun)
 			return append(dst[:from], "null"...), true
 		}
 		return dst, false
@@ -205,6 +210,7 @@ func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, co
 		r.path = r.path[:len(r.path)-1]
 		r.vals = r.vals[:begin]
 		if bad {
+			r.forget(begun)
 			return append(dst[:from], "null"...), true
 		}
 	}

@@ -81,6 +81,8 @@ type run struct {
 	mu     sync.Mutex
 	errors []responseError
 	path   []pathElement // of what is being written
+
+	delivery *delivery // nil where the response is sent whole
 }
 
 // Execute runs a program and appends the response, a whole JSON document, to dst.
@@ -159,6 +161,9 @@ func (r *run) start() {
 func (r *run) unit(u *unit) {
 	for u != nil {
 		r.guarded(u)
+		if r.delivery != nil {
+			r.delivery.done(u)
+		}
 		var next *unit
 		for _, id := range u.dependants {
 			if r.waits[id].Add(-1) > 0 {
@@ -184,7 +189,7 @@ func (r *run) guarded(u *unit) {
 			for _, f := range u.fetches {
 				r.answers[f.id].fail()
 			}
-			r.addError(responseError{message: "Something went wrong in the router.", extensions: extensionsOf(CodeInternal, "")})
+			r.addError(responseError{message: "Something went wrong in the router.", extensions: extensionsOf(CodeInternal, ""), fetch: u.fetches[0].id})
 		}
 	}()
 	if f := u.fetches[0]; len(u.fetches) == 1 && len(f.contexts) == 0 {
