@@ -14,20 +14,26 @@ func (s *schema) complete() []Error {
 			s.addDirective(d)
 		}
 	}
-	explicit := s.linksExplicitly()
 	linkErrs := s.readLinks()
-	if len(linkErrs) > 0 && !explicit {
+	if len(linkErrs) > 0 {
+		if errs := s.checkDefinedReferences(); len(errs) > 0 {
+			return errs
+		}
+	}
+	// Where a schema links the link specification itself, what is wrong with its structure comes before its links; so it does
+	// before a version that is not known.
+	late := s.linksExplicitly() || onlyVersions(linkErrs)
+	if len(linkErrs) > 0 && !late {
 		return linkErrs
 	}
-	// Where a schema links the link specification itself, what is wrong with its structure comes before its links.
-	if errs := s.checkStructure(explicit); len(errs) > 0 {
+	if errs := s.checkStructure(late, len(linkErrs) == 0); len(errs) > 0 {
 		return errs
 	}
 	errs := linkErrs
 	if l := s.linkTo(linkIdentity); l != nil {
 		errs = append(errs, s.completeLink(l)...)
 	}
-	if s.version.major == 0 || s.isFed2() {
+	if len(linkErrs) == 0 {
 		errs = append(errs, s.completeFederation()...)
 	}
 	for _, e := range errs {
@@ -44,20 +50,44 @@ func (s *schema) complete() []Error {
 	return s.checkReferences(func(string) bool { return false })
 }
 
+// onlyVersions tells whether there are errors and all are about versions that are not known.
+func onlyVersions(errs []Error) bool {
+	for _, e := range errs {
+		if e.Code != codeUnknownFederationVersion && e.Code != codeUnknownLinkVersion {
+			return false
+		}
+	}
+	return len(errs) > 0
+}
+
+// checkDefinedReferences looks for unknown types in the directive definitions that the schema itself has.
+func (s *schema) checkDefinedReferences() []Error {
+	var errs []Error
+	for _, d := range s.dirOrder {
+		for _, a := range d.args {
+			if !d.builtIn && s.types[a.typ.Name()] == nil {
+				errs = append(errs, s.errorf(codeInvalidGraphQL, a.pos, "Unknown type %s", a.typ.Name()))
+			}
+		}
+	}
+	return errs
+}
+
 // checkStructure finds what keeps a schema from being put together: types that are named and do not exist or are of the wrong
-// kind, and fields that exist twice; with directives, also unknown directives on the schema.
-func (s *schema) checkStructure(directives bool) []Error {
-	errs := s.checkReferences(func(name string) bool {
+// kind, and fields that exist twice; with directives, also unknown directives on the schema, among them those of links where
+// the links are not sound.
+func (s *schema) checkStructure(directives, sound bool) []Error {
+	errs := append(s.later, s.checkReferences(func(name string) bool {
 		l, _ := s.element(name)
 		return l != nil && !s.mentions(name)
-	})
+	})...)
 	if len(errs) == 0 {
 		g := &graphqlErrors{s: s}
 		g.structure()
 		errs = g.errs
 	}
 	for _, d := range s.applied {
-		if directives && s.directives[d.name] == nil && !s.comesLinked(d.name) {
+		if directives && s.directives[d.name] == nil && !(s.comesLinked(d.name) && (sound || d.name == s.linkName())) {
 			errs = append(errs, s.errorf(codeInvalidGraphQL, d.pos, "Unknown directive \"@%s\".%s", d.name, s.suggestion(d.name)))
 		}
 	}
@@ -74,7 +104,7 @@ func (s *schema) comesLinked(name string) bool {
 		return element == "@link"
 	}
 	for _, f := range features() {
-		if element == "@"+f.name && (l.identity == federationIdentity && f.since <= l.version.minor || f.spec != "" && l.identity == "https://specs.apollo.dev/"+f.spec) {
+		if element == "@"+f.name && (l.identity == federationIdentity && f.since <= l.version.minor || f.spec != "" && l.identity == apolloSpecs+f.spec) {
 			return true
 		}
 	}
@@ -97,6 +127,7 @@ func (s *schema) unknownDirectives() []Error {
 // completeLink adds or checks the definitions of the link specification.
 func (s *schema) completeLink(l *link) []Error {
 	var errs []Error
+	own := s.directives[l.as] != nil // then the types of its arguments are its own too
 	purpose, imports := l.as+"__Purpose", l.as+"__Import"
 	if l.local("Purpose") != purpose {
 		purpose = l.local("Purpose")
@@ -110,7 +141,7 @@ func (s *schema) completeLink(l *link) []Error {
 		for _, v := range t.values {
 			names = append(names, v.name)
 		}
-		if t.kind != ast.Enum || len(names) != 2 || !contains(names, "SECURITY") || !contains(names, "EXECUTION") {
+		if !own && (t.kind != ast.Enum || len(names) != 2 || !contains(names, "SECURITY") || !contains(names, "EXECUTION")) {
 			errs = append(errs, s.errorf(codeTypeDefinitionInvalid, t.pos, "Invalid definition for type %q: expected an enum with the values [EXECUTION, SECURITY] but found [%s].", purpose, strings.Join(names, ", ")))
 		}
 	} else {
@@ -118,7 +149,7 @@ func (s *schema) completeLink(l *link) []Error {
 	}
 	if t := s.types[imports]; t != nil {
 		t.builtIn = true
-		if t.kind != ast.Scalar {
+		if t.kind != ast.Scalar && !own {
 			errs = append(errs, s.kindError(t))
 		}
 	} else if def := s.directives[l.as]; def == nil || def.arg("import") == nil || def.arg("import").typ.Name() != imports {
@@ -309,24 +340,31 @@ func printDefault(v *ast.Value) string {
 // completeKnown adds the definitions of Apollo's other specifications that a schema links directly.
 func (s *schema) completeKnown() {
 	for _, l := range s.links {
+		if l.identity == federationIdentity || l.identity == linkIdentity {
+			continue
+		}
+		known := knownElements(l)
+		for _, name := range sortedKeys(known) {
+			if local := l.local(name); name[0] != '@' && s.types[local] == nil {
+				s.addType(&typeDef{name: local, kind: ast.Scalar, defined: true})
+			}
+		}
 		for _, f := range features() {
-			if f.spec == "" || l.identity != "https://specs.apollo.dev/"+f.spec {
+			name := l.local("@" + f.name)
+			if f.spec == "" || !known["@"+f.name] || s.directives[name] != nil {
 				continue
 			}
-			name := l.local("@" + f.name)
-			if s.directives[name] == nil {
-				d := f.definition(maxFederation)
-				d.name = name
-				for _, a := range d.args {
-					a.typ = renameType(a.typ, func(n string) string {
-						if _, ok := featureTypes()[n]; ok {
-							return "String"
-						}
-						return n
-					})
-				}
-				s.addDirective(d)
+			d := f.definition(maxFederation)
+			d.name = name
+			for _, a := range d.args {
+				a.typ = renameType(a.typ, func(n string) string {
+					if _, ok := featureTypes()[n]; ok {
+						return l.local(n)
+					}
+					return n
+				})
 			}
+			s.addDirective(d)
 		}
 	}
 }
@@ -389,7 +427,7 @@ func (s *schema) meaning(name string, federation map[string]string) string {
 	}
 	if l, element := s.element("@" + name); l != nil {
 		for _, f := range features() {
-			if f.spec != "" && l.identity == "https://specs.apollo.dev/"+f.spec && element == "@"+f.name {
+			if f.spec != "" && l.identity == apolloSpecs+f.spec && element == "@"+f.name {
 				return f.name
 			}
 		}

@@ -123,31 +123,30 @@ func (s *schema) checkFromContext(f *fieldDef, a *argDef, text string, setters m
 	if f.parent.kind != ast.Object {
 		return one(codeContextNotSet, "@fromContext argument cannot be used on a field that exists on an abstract type %q.", coordinate)
 	}
+	var errs []Error
 	for _, i := range f.parent.interfaces {
 		if it := s.types[i.name]; it != nil && it.field(f.name) != nil {
-			return one(codeContextNotSet, "@fromContext argument cannot be used on a field implementing an interface field %q.", i.name+"."+f.name)
+			errs = append(errs, one(codeContextNotSet, "@fromContext argument cannot be used on a field implementing an interface field %q.", i.name+"."+f.name)...)
 		}
 	}
 	if a.value != nil {
-		return one(codeContextNotSet, "@fromContext arguments may not have a default value: %q.", coordinate)
-	}
-	var errs []Error
-	resolvable := false
-	for _, k := range fedApplied(f.parent.applied, "key") {
-		resolvable = resolvable || isResolvable(k)
-	}
-	if !resolvable {
-		errs = append(errs, one(codeContextNoResolvableKey, "Object %q has no resolvable key but has a field with a contextual argument.", f.parent.name)...)
+		errs = append(errs, one(codeContextNotSet, "@fromContext arguments may not have a default value: %q.", coordinate)...)
 	}
 	name, sel, ok := splitContext(text)
 	if !ok {
 		return append(errs, one(codeNoContextInSelection, "@fromContext argument does not reference a context %q.", text)...)
 	}
 	if len(setters[name]) == 0 {
-		return append(errs, one(codeContextNotSet, "Context %q is used at location %q but is never set.", name, coordinate)...)
-	}
-	if problem := s.contextSelection(sel, a.typ, setters[name]); problem != "" {
+		errs = append(errs, one(codeContextNotSet, "Context %q is used at location %q but is never set.", name, coordinate)...)
+	} else if problem := s.contextSelection(sel, a.typ, setters[name]); problem != "" {
 		errs = append(errs, one(codeContextInvalidSelection, "Context %q is used in %q but the selection is invalid: %s", name, coordinate, problem)...)
+	}
+	resolvable := false
+	for _, k := range fedApplied(f.parent.applied, "key") {
+		resolvable = resolvable || isResolvable(k)
+	}
+	if !resolvable {
+		errs = append(errs, one(codeContextNoResolvableKey, "Object %q has no resolvable key but has a field with a contextual argument.", f.parent.name)...)
 	}
 	return errs
 }

@@ -19,7 +19,11 @@ func (m *merger) checkInaccessible() {
 		}
 		m.checkVisibleType(t)
 	}
-	for _, d := range m.out.dirOrder {
+	defs := append([]*directiveDef(nil), m.out.dirOrder...)
+	for _, f := range m.features {
+		defs = append(defs, f.directives...)
+	}
+	for _, d := range defs {
 		for _, a := range d.args {
 			m.checkVisibleArg("@"+d.name+"("+a.name+":)", a)
 		}

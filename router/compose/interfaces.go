@@ -67,6 +67,23 @@ func (m *merger) checkMerged() {
 	}
 	m.checkTransitiveAuth()
 	m.checkReservedTypes()
+	m.checkDefaults()
+}
+
+// checkDefaults looks for default values that have become invalid since what they name is not in all subgraphs.
+func (m *merger) checkDefaults() {
+	for _, t := range m.out.order {
+		for _, f := range t.fields {
+			if f.value != nil && !m.out.validValue(f.value, f.typ) {
+				m.errorf(codeInvalidGraphQL, m.having(t.name), "Invalid default value (got: %s) provided for input field %s of type %s.", printValue(f.value), f.coordinate(), f.typ)
+			}
+			for _, a := range f.args {
+				if a.value != nil && !m.out.validValue(a.value, a.typ) {
+					m.errorf(codeInvalidGraphQL, m.having(t.name), "Invalid default value (got: %s) provided for argument %s(%s:) of type %s.", printValue(a.value), f.coordinate(), a.name, a.typ)
+				}
+			}
+		}
+	}
 }
 
 // checkImplementations demands that a type has all fields of its interfaces.
@@ -75,6 +92,11 @@ func (m *merger) checkImplementations(t *typeDef) {
 		itf := m.out.types[ref.name]
 		if itf == nil || itf.kind != ast.Interface {
 			continue
+		}
+		for _, super := range itf.interfaces {
+			if !t.implements(super.name) && super.name != t.name {
+				m.errorf(codeInvalidGraphQL, m.having(t.name), "Type %s must implement %s because it is implemented by %s.", t.name, super.name, itf.name)
+			}
 		}
 		for _, f := range itf.fields {
 			if have := t.field(f.name); have != nil {

@@ -25,7 +25,8 @@ type link struct {
 // imported is an element that a @link imports; directives begin with "@".
 type imported struct{ name, as string }
 
-var nameRE = regexp.MustCompile(`^[_A-Za-z][_0-9A-Za-z]*$`)
+// aliasRE is what the published composition takes for the name of a specification; dashes and dots it lets pass.
+var aliasRE = regexp.MustCompile(`^[_A-Za-z][-._0-9A-Za-z]*$`)
 
 // linkErrors collects what is wrong with the links of one schema.
 type linkErrors struct {
@@ -68,17 +69,28 @@ func (s *schema) readLinks() []Error {
 	e := &linkErrors{s: s}
 	explicit := s.linksExplicitly()
 	linkName := s.linkName()
-	found := explicit
+	found, core := explicit, explicit
 	for _, d := range s.applied {
-		found = found || d.name == linkName
+		if d.name == linkName {
+			found = true
+			core = core || isCore(d.str("url"))
+		}
 	}
 	if !found {
 		return nil
 	}
+	if explicit && linkName != "link" && s.directives[linkName] == nil {
+		// Only @link is defined where it is missing.
+		e.add(codeInvalidGraphQL, nil, "Unknown directive \"@%s\".", linkName)
+		return e.errs
+	}
 	for _, d := range s.applied {
-		if d.name == linkName {
+		if d.name == linkName && core {
 			s.readLink(e, d)
 		}
+	}
+	if !core && s.directives["link"] != nil {
+		return nil
 	}
 	if !explicit {
 		s.links = append([]*link{{identity: linkIdentity, name: "link", url: linkIdentity + "/v1.0", version: version{1, 0}, as: "link", implicit: true}}, s.links...)
@@ -109,13 +121,19 @@ func (s *schema) readLinks() []Error {
 	return e.errs
 }
 
+// isCore tells whether an address is that of the link specification or of Federation. A schema that links neither links
+// nothing: its links are not even read.
+func isCore(address string) bool {
+	return strings.HasPrefix(address, linkIdentity) || strings.HasPrefix(address, federationIdentity)
+}
+
 // parseLinkURL splits the address of a specification.
 func parseLinkURL(raw string) (identity, name string, v version, problem string) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme == "" {
 		return "", "", version{}, sprintf("%q is not an absolute URL", raw)
 	}
-	parts := strings.Split(u.Path, "/")
+	parts := strings.Split(u.EscapedPath(), "/")
 	last := parts[len(parts)-1]
 	if last == "" {
 		return "", "", version{}, sprintf("Missing version component in feature url '%s'", raw)
@@ -152,14 +170,14 @@ func (s *schema) readLink(e *linkErrors, d *directive) {
 	}
 	l := &link{identity: id, name: name, url: value.Raw, version: v, as: name, pos: d.pos}
 	if as := d.arg("as"); as != nil && as.Kind != ast.NullValue {
-		if !nameRE.MatchString(as.Raw) {
-			e.add(codeInvalidLinkUsage, d.pos, "Cannot link feature %q as %q since it is not a valid GraphQL name. Please rename to a compliant name via \"as\".", id, as.Raw)
-			return
-		}
 		l.as = as.Raw
 	}
-	if strings.Contains(l.as, "__") {
-		e.add(codeInvalidLinkUsage, d.pos, "Cannot link feature %q as %q since it contains \"__\". Please rename to a compliant name via \"as\".", id, l.as)
+	if problem := aliasProblem(l.as); problem != "" {
+		e.add(codeInvalidLinkUsage, d.pos, "Cannot link feature %q as %q since it %s. Please rename to a compliant name via \"as\".", id, l.as, problem)
+		return
+	}
+	if id == linkIdentity && l.as != d.name {
+		e.add(codeInvalidLinkUsage, d.pos, "Cannot link feature %q as %q since it is already linked as %q in the schema.", id, l.as, d.name)
 		return
 	}
 	if p := d.arg("for"); p != nil && p.Kind == ast.EnumValue {
@@ -175,9 +193,30 @@ func (s *schema) readLink(e *linkErrors, d *directive) {
 	s.links = append(s.links, l)
 }
 
+// aliasProblem says what is wrong with the name of a specification, "" when nothing is.
+func aliasProblem(as string) string {
+	switch {
+	case !aliasRE.MatchString(as):
+		return "is not a valid GraphQL name"
+	case strings.Contains(as, "__"):
+		return "contains \"__\""
+	case strings.HasSuffix(as, "_"):
+		return "ends in \"_\""
+	}
+	return ""
+}
+
 func (s *schema) readImports(e *linkErrors, d *directive, v *ast.Value) []imported {
 	if v == nil || v.Kind == ast.NullValue {
 		return nil
+	}
+	if isString(v) {
+		// The published composition takes a string for the list of its characters, which only matters where elements are known.
+		var out []imported
+		for _, r := range v.Raw {
+			out = append(out, imported{string(r), string(r)})
+		}
+		return out
 	}
 	if v.Kind != ast.ListValue {
 		e.add(codeInvalidLinkUsage, d.pos, "Invalid value %s for @link(import:) argument: it should be a list", v)
@@ -261,20 +300,35 @@ func (s *schema) checkLinkNames(e *linkErrors) {
 			if !namespaced {
 				prefix = bare
 			}
-			if o := aliases[prefix]; o != nil && o != l && (namespaced || i.as[0] == '@') {
+			if o := aliases[prefix]; o == l && (namespaced && l.as+"__"+strings.TrimPrefix(i.name, "@") != bare || !namespaced && strings.HasPrefix(i.as, "@") && i.name != "@"+l.name) {
+				e.add(codeInvalidLinkUsage, l.pos, "Cannot import %q as %q from feature %q since it can be confused with a namespaced name of the same feature. Please rename the import to avoid conflicts via \"as\".", i.name, i.as, l.identity)
+			} else if o != nil && o != l && (namespaced || strings.HasPrefix(i.as, "@")) {
 				e.add(codeInvalidLinkUsage, l.pos, "Cannot import %q from feature %q since it can be confused with a namespaced name from another linked feature %q. Please rename the import or feature to avoid conflicts via \"as\".", i.as, l.identity, o.identity)
 			}
 		}
 	}
 }
 
-// checkImports looks for imports of what the Federation specification does not have.
+// checkImports looks for imports of what a known specification does not have.
 func (s *schema) checkImports(e *linkErrors) {
 	for _, l := range s.links {
-		if l.identity != federationIdentity {
+		known := knownElements(l)
+		if known == nil {
 			continue
 		}
-		known := map[string]bool{}
+		for _, i := range l.imports {
+			if !known[i.name] {
+				e.add(codeInvalidLinkUsage, l.pos, "Cannot import unknown element %q from %s %s.", i.name, l.name, l.version)
+			}
+		}
+	}
+}
+
+// knownElements gives the elements that can be imported from a specification of Apollo's, nil for specifications or versions
+// that are not known.
+func knownElements(l *link) map[string]bool {
+	known := map[string]bool{}
+	if l.identity == federationIdentity {
 		for _, f := range features() {
 			if f.since <= l.version.minor {
 				known["@"+f.name] = true
@@ -285,12 +339,22 @@ func (s *schema) checkImports(e *linkErrors) {
 				known[name] = true
 			}
 		}
-		for _, i := range l.imports {
-			if !known[i.name] {
-				e.add(codeInvalidLinkUsage, l.pos, "Cannot import unknown element %q from Federation %s.", i.name, l.version)
-			}
-		}
+		return known
 	}
+	name, ours := strings.CutPrefix(l.identity, apolloSpecs)
+	if !ours {
+		return nil
+	}
+	for _, spec := range knownSpecs() {
+		if spec.name != name || l.version.major != 0 && name != "link" || l.version.minor > spec.latest {
+			continue
+		}
+		for _, e := range spec.elements {
+			known[e] = true
+		}
+		return known
+	}
+	return nil
 }
 
 // element finds what a name of the schema means: the linked specification it comes from and its name there. Directives

@@ -306,13 +306,13 @@ func (m *merger) addJoinTypes(t *typeDef) {
 		}
 		keys := fedApplied(s.applied, "key")
 		extension := &argument{name: "extension", value: boolValue(true)}
-		isExtension := s.extension()
+		extends := fed(s.applied, "extends") != nil
 		object := s.interfaceObject()
 		add := func(key *directive) {
 			d := join("type", graphArg(m.schemas[i]))
 			if key != nil {
 				d.args = append(d.args, &argument{name: "key", value: stringValue(key.str("fields"))})
-				if isExtension {
+				if extends || key.decl > 0 {
 					d.args = append(d.args, extension)
 				}
 				if key.arg("resolvable") != nil {

@@ -54,7 +54,11 @@ func (m *merger) mergeApplied(out *[]*directive, sources []appliedAt, coordinate
 					break
 				}
 			}
-			*out = append(*out, &directive{name: name, fed: c.fed, args: []*argument{{name: arg, value: mergeRequirements(list, arg)}}})
+			value := given(list[0].arg(arg))
+			if len(list) > 1 {
+				value = mergeRequirements(list, arg)
+			}
+			*out = append(*out, &directive{name: name, fed: c.fed, args: []*argument{{name: arg, value: value}}})
 		case c.fed == "cost":
 			*out = append(*out, maxWeight(list))
 		case c.fed == "listSize":
@@ -183,12 +187,28 @@ func mergeRequirements(list []*directive, arg string) *ast.Value {
 // clauses is a disjunction of conjunctions: any of the sets of names suffices.
 type clauses [][]string
 
+// given gives a requirement as it was written, but for lists that were left out around single values.
+func given(v *ast.Value) *ast.Value {
+	if isString(v) {
+		return listValue([]*ast.Value{listValue([]*ast.Value{v})})
+	}
+	var items []*ast.Value
+	for _, c := range v.Children {
+		if isString(c.Value) {
+			items = append(items, listValue([]*ast.Value{c.Value}))
+		} else {
+			items = append(items, c.Value)
+		}
+	}
+	return listValue(items)
+}
+
 func requirement(v *ast.Value) clauses {
 	var out clauses
 	if v == nil {
 		return nil
 	}
-	for _, c := range v.Children {
+	for _, c := range given(v).Children {
 		set := map[string]bool{}
 		for _, n := range strings0(c.Value) {
 			set[n] = true

@@ -27,7 +27,7 @@ func (m *merger) mergeEnum(t *typeDef) {
 	var names []string
 	seen := map[string]bool{}
 	for i, s := range types {
-		if s == nil {
+		if s == nil || s.kind != ast.Enum {
 			continue
 		}
 		with = append(with, i)

@@ -63,9 +63,6 @@ func (m *merger) prepareFeatures() bool {
 			m.carryContext(uses)
 		}
 	}
-	if len(m.c.errors) > 0 {
-		return false
-	}
 	m.carryComposed()
 	return len(m.c.errors) == 0
 }
@@ -129,7 +126,7 @@ func (m *merger) carryFeature(f feature, uses []map[string]string) {
 		return
 	}
 	name := order[0]
-	identity := "https://specs.apollo.dev/" + f.spec
+	identity := apolloSpecs + f.spec
 	var feat *mergedFeature
 	for _, o := range m.features {
 		if o.identity == identity {
@@ -358,10 +355,18 @@ func (m *merger) carryLinked(identity string, list []composed) {
 func (m *merger) joinVersion() version {
 	v := version{0, 3}
 	for _, s := range m.schemas {
+		needs := s.version
+		for _, l := range s.links {
+			for _, spec := range knownSpecs() {
+				if implied := (version{2, spec.federation}); l.identity == apolloSpecs+spec.name && spec.federation > 0 && !needs.atLeast(implied) {
+					needs = implied
+				}
+			}
+		}
 		switch {
-		case s.version.atLeast(version{2, 8}):
+		case needs.atLeast(version{2, 8}):
 			return version{0, 5}
-		case s.version.atLeast(version{2, 7}):
+		case needs.atLeast(version{2, 7}):
 			v = version{0, 4}
 		}
 	}

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -94,9 +95,15 @@ func parse(sub Subgraph) (*schema, []Error) {
 	if err != nil {
 		return s, []Error{s.errorf(codeInvalidGraphQL, nil, "%v", strings.TrimPrefix(err.Error(), "input:"))}
 	}
+	if len(doc.Definitions)+len(doc.Extensions)+len(doc.Directives)+len(doc.DirectiveExtensions)+len(doc.Schema)+len(doc.SchemaExtension) == 0 {
+		return s, []Error{s.errorf(codeInvalidGraphQL, nil, "The schema is empty.")}
+	}
 	var errs []Error
 	invalid := func(pos *ast.Position, format string, args ...any) {
 		errs = append(errs, s.errorf(codeInvalidGraphQL, pos, format, args...))
+	}
+	later := func(pos *ast.Position, format string, args ...any) {
+		s.later = append(s.later, s.errorf(codeInvalidGraphQL, pos, format, args...))
 	}
 	for _, name := range builtInScalars {
 		s.addType(&typeDef{name: name, kind: ast.Scalar, builtIn: true})
@@ -121,11 +128,11 @@ func parse(sub Subgraph) (*schema, []Error) {
 			s.addType(t)
 		}
 		if t.kind != d.Kind {
-			invalid(d.Position, "Cannot extend non-%s type %q.", kindWord(d.Kind), d.Name)
+			later(d.Position, "Cannot extend non-%s type %q.", kindWord(d.Kind), d.Name)
 			continue
 		}
 		if t.builtIn {
-			invalid(d.Position, "Cannot extend built-in type %q", d.Name)
+			later(d.Position, "Cannot extend built-in type %q", d.Name)
 			continue
 		}
 		t.extended = true
@@ -144,6 +151,9 @@ func parse(sub Subgraph) (*schema, []Error) {
 	}
 	for i, d := range append(append(ast.SchemaDefinitionList{}, doc.Schema...), doc.SchemaExtension...) {
 		if i < len(doc.Schema) {
+			if len(d.OperationTypes) == 0 {
+				invalid(d.Position, "Syntax Error: the schema definition has no root types; write `extend schema` where only directives are applied.")
+			}
 			s.declared = true
 			s.description = d.Description
 		}
@@ -158,16 +168,16 @@ func parse(sub Subgraph) (*schema, []Error) {
 		if name == "" {
 			if t := s.types[defaultRoot(op)]; t != nil && t.kind == ast.Object {
 				s.roots[op] = t.name
-			} else if t != nil {
-				invalid(t.pos, "The type %s must be an object type, as it is the root of an operation.", t.name)
+			} else if t != nil && op == ast.Query {
+				later(t.pos, "The type %s must be an object type, as it is the root of an operation.", t.name)
 			}
 			continue
 		}
 		switch t := s.types[name]; {
 		case t == nil:
-			invalid(s.rootPos[op], "Cannot set schema %s root to unknown type %s", op, name)
+			later(s.rootPos[op], "Cannot set schema %s root to unknown type %s", op, name)
 		case t.kind != ast.Object:
-			invalid(s.rootPos[op], "The %s root type must be an object type, it cannot be set to %s.", op, name)
+			later(s.rootPos[op], "The %s root type must be an object type, it cannot be set to %s.", op, name)
 		}
 	}
 	return s, errs
@@ -228,7 +238,12 @@ func newDirectives(list ast.DirectiveList, decl int) []*directive {
 	for _, d := range list {
 		n := &directive{name: d.Name, decl: decl, pos: d.Position}
 		for _, a := range d.Arguments {
-			n.args = append(n.args, &argument{name: a.Name, value: a.Value, pos: a.Position})
+			given := &argument{name: a.Name, value: a.Value, pos: a.Position}
+			if i := slices.IndexFunc(n.args, func(o *argument) bool { return o.name == a.Name }); i >= 0 {
+				n.args[i] = given // of repeated arguments the last counts
+			} else {
+				n.args = append(n.args, given)
+			}
 		}
 		out = append(out, n)
 	}
@@ -244,7 +259,17 @@ func newArgs(list ast.ArgumentDefinitionList) []*argDef {
 }
 
 func newDirectiveDef(d *ast.DirectiveDefinition) *directiveDef {
-	return &directiveDef{name: d.Name, description: d.Description, args: newArgs(d.Arguments), locations: d.Locations, repeatable: d.IsRepeatable, pos: d.Position}
+	return &directiveDef{name: d.Name, description: d.Description, args: newArgs(d.Arguments), locations: distinctLocations(d.Locations), repeatable: d.IsRepeatable, pos: d.Position}
+}
+
+func distinctLocations(list []ast.DirectiveLocation) []ast.DirectiveLocation {
+	var out []ast.DirectiveLocation
+	for _, l := range list {
+		if !slices.Contains(out, l) {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // eachApplied calls f for every place of the schema that has directives, with its location in the sense of directive

@@ -42,7 +42,9 @@ func (m *merger) print() string {
 	}
 	for _, f := range m.features {
 		for _, t := range f.types {
-			blocks = append(blocks, block{t.name, func() { p.typeDef(t) }})
+			if m.out.types[t.name] == nil {
+				blocks = append(blocks, block{t.name, func() { p.typeDef(t) }})
+			}
 		}
 	}
 	for _, t := range m.out.order {

@@ -22,6 +22,8 @@ type schema struct {
 	directives map[string]*directiveDef
 	dirOrder   []*directiveDef
 
+	// later holds what does not let the schema be put together, which is reported once its links are read.
+	later   []Error
 	links   []*link
 	version version // of the Federation specification; zero for Federation 1
 	// upgraded tells that the schema was one of Federation 1.

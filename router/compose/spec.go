@@ -15,6 +15,31 @@ const (
 	joinIdentity       = "https://specs.apollo.dev/join"
 )
 
+// apolloSpecs is what the addresses of Apollo's specifications begin with.
+const apolloSpecs = "https://specs.apollo.dev/"
+
+// knownSpec is a specification of Apollo's that schemas can link besides Federation.
+type knownSpec struct {
+	name     string
+	latest   int // minor version
+	elements []string
+	// federation is the minor version of Federation that linking the specification implies.
+	federation int
+}
+
+func knownSpecs() []knownSpec {
+	return []knownSpec{
+		{name: "link", latest: 0, elements: []string{"@link", "Import", "Purpose"}},
+		{name: "tag", latest: 3, elements: []string{"@tag"}},
+		{name: "inaccessible", latest: 2, elements: []string{"@inaccessible"}},
+		{name: "authenticated", latest: 1, elements: []string{"@authenticated"}},
+		{name: "requiresScopes", latest: 1, elements: []string{"@requiresScopes", "Scope"}},
+		{name: "policy", latest: 1, elements: []string{"@policy", "Policy"}},
+		{name: "cost", latest: 1, elements: []string{"@cost", "@listSize"}, federation: 9},
+		{name: "context", latest: 1, elements: []string{"@context", "@fromContext", "ContextFieldValue"}},
+	}
+}
+
 // version is the version of a specification.
 type version struct{ major, minor int }
 

@@ -32,6 +32,7 @@ func (c *composer) upgrade() {
 	sound := map[*schema]bool{}
 	for _, s := range old {
 		before := len(c.errors)
+		c.checkInterfaceKeysFor(s)
 		c.checkExtensions(s)
 		sound[s] = len(c.errors) == before
 	}
@@ -45,6 +46,23 @@ func (c *composer) upgrade() {
 	}
 	for _, s := range upgraded {
 		c.errors = append(c.errors, s.validateFederation()...)
+	}
+}
+
+// checkInterfaceKeysFor refuses the keys of interfaces where another subgraph has an interface object: Federation 1 does not resolve
+// interfaces by their keys.
+func (c *composer) checkInterfaceKeysFor(s *schema) {
+	for _, t := range s.order {
+		if t.kind != ast.Interface || fed(t.applied, "key") == nil {
+			continue
+		}
+		for _, o := range c.schemas {
+			if other := o.types[t.name]; other != nil && other.interfaceObject() {
+				e := o.errorf(codeInterfaceObjectUsage, other.pos, "Type %q is an interface object in subgraph %q, which needs a subgraph that resolves the interface by its @key. The @key of the interface in subgraph %q does not do so, since that is a schema of Federation 1: upgrade it to Federation 2 or remove the @key.", t.name, o.name, s.name)
+				e.Subgraphs = append(e.Subgraphs, s.name)
+				c.errors = append(c.errors, e)
+			}
+		}
 	}
 }
 
@@ -113,6 +131,9 @@ func (u *upgrader) run() {
 	u.dropInactive("provides", func(f *fieldDef) *typeDef { return s.types[f.typ.Name()] })
 	u.dropInactive("requires", func(f *fieldDef) *typeDef { return f.parent })
 	for _, t := range s.order {
+		if t.defined {
+			continue // what extends a type of the same schema stays an extension
+		}
 		t.defined, t.extended = true, false
 		for _, f := range t.fields {
 			f.decl = 0

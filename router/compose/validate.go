@@ -187,6 +187,7 @@ func (s *schema) checkExternal() []Error {
 // checkInterfaceKeys demands that the implementations of an interface have its keys. It gives apart the error of a key that
 // cannot be compared, after which nothing else is reported.
 func (s *schema) checkInterfaceKeys() (errs []Error, fatal *Error) {
+	written := func(d *directive) bool { return d.arg("fields") != nil && isString(d.arg("fields")) }
 	read := func(t *typeDef, d *directive) []*selection {
 		set, err := s.readFieldSet(t, d.str("fields"), nil, false)
 		if err != nil && fatal == nil {
@@ -200,11 +201,14 @@ func (s *schema) checkInterfaceKeys() (errs []Error, fatal *Error) {
 			continue
 		}
 		for _, d := range fedApplied(t.applied, "key") {
+			if !written(d) {
+				continue
+			}
 			want := read(t, d)
 			for _, o := range s.possible(t) {
 				found, resolvable := false, false
 				for _, k := range fedApplied(o.applied, "key") {
-					if canonical(read(o, k)) == canonical(want) {
+					if written(k) && canonical(read(o, k)) == canonical(want) {
 						found = true
 						resolvable = resolvable || isResolvable(k)
 					}

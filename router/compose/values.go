@@ -53,7 +53,7 @@ func (s *schema) validValue(v *ast.Value, typ *ast.Type) bool {
 		case "String":
 			return isString(v) || v.Kind == ast.EnumValue
 		case "ID":
-			return isString(v) || v.Kind == ast.EnumValue || v.Kind == ast.IntValue
+			return isString(v) || v.Kind == ast.EnumValue || v.Kind == ast.IntValue || v.Kind == ast.FloatValue && integral(v.Raw)
 		}
 		return true
 	}
@@ -61,7 +61,7 @@ func (s *schema) validValue(v *ast.Value, typ *ast.Type) bool {
 }
 
 // coerce rewrites a literal that is valid for a type in the form that every reader of GraphQL takes: strings quoted, enum
-// values and integers plain.
+// values and integers plain. What looks like an enum value in a custom scalar is a string to the published composition.
 func (s *schema) coerce(v *ast.Value, typ *ast.Type) {
 	if typ.Elem != nil {
 		if v.Kind != ast.ListValue {
@@ -84,10 +84,22 @@ func (s *schema) coerce(v *ast.Value, typ *ast.Type) {
 		}
 	case (t.name == "String" || t.name == "ID") && v.Kind == ast.EnumValue:
 		v.Kind = ast.StringValue
-	case t.name == "Int" && v.Kind == ast.FloatValue:
+	case t.kind == ast.Scalar && !t.builtIn:
+		quoteNames(v)
+	case (t.name == "Int" || t.name == "ID") && v.Kind == ast.FloatValue:
 		if r, ok := new(big.Rat).SetString(v.Raw); ok {
 			v.Kind, v.Raw = ast.IntValue, r.Num().String()
 		}
+	}
+}
+
+// quoteNames turns all enum values in a literal into strings.
+func quoteNames(v *ast.Value) {
+	if v.Kind == ast.EnumValue {
+		v.Kind = ast.StringValue
+	}
+	for _, c := range v.Children {
+		quoteNames(c.Value)
 	}
 }
 
