@@ -23,6 +23,9 @@ type Config struct {
 	QueryPlans    bool          `yaml:"queryPlans" doc:"Whether a request with the header Lethe-Query-Plan gets its query plan in the response's extensions."`
 	AccessLog     bool          `yaml:"accessLog" doc:"Whether each request is logged: its id, status, operation name and times, and nothing that a person wrote."`
 
+	PersistedQueries PersistedQueries `yaml:"persistedQueries" doc:"Operations that clients register by their hash."`
+	TrustedDocuments TrustedDocuments `yaml:"trustedDocuments" doc:"Operations that are known before clients ask for them."`
+
 	timeout time.Duration
 }
 
@@ -101,7 +104,10 @@ func (c Config) complete() (Config, error) {
 	if c.timeout, err = duration("timeout", c.Timeout, 30*time.Second); err != nil {
 		return c, err
 	}
-	return c, nil
+	if c.PersistedQueries.ttl, err = duration("persistedQueries.ttl", c.PersistedQueries.TTL, 24*time.Hour); err != nil {
+		return c, err
+	}
+	return c, c.TrustedDocuments.complete()
 }
 
 func duration(key, text string, otherwise time.Duration) (time.Duration, error) {

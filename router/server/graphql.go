@@ -106,6 +106,9 @@ func (x *exchange) leave(s *Server) {
 
 // run prepares and executes the operation.
 func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
+	if (x.persisted.id() != nil || e.documents != nil) && !s.find(ctx, x, e) {
+		return
+	}
 	prepared, err := e.prepare.Prepare(ctx, x.query, x.name)
 	if err != nil {
 		x.refuse(&problem{http.StatusServiceUnavailable, "TIMEOUT", "The request took too long and was given up: try again."})
@@ -116,6 +119,10 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		return
 	}
 	x.prepared = prepared
+	if x.persisted.register {
+		s.queries.registered.Inc()
+		s.persisted.Add(ctx, x.persisted.parsed, x.query)
+	}
 	switch {
 	case prepared.Kind == plan.Mutation && x.r.Method == http.MethodGet:
 		x.w.Header().Set("Allow", "POST")

@@ -22,6 +22,8 @@ type engine struct {
 	since   time.Time // when the schema was taken
 	// replaced is closed when another engine took over.
 	replaced chan struct{}
+
+	documents *documents // nil where none are trusted
 }
 
 // reloads keeps what became of the schemas and configurations that came while the router ran.
@@ -154,8 +156,12 @@ func (s *Server) build(sdl string, config Config) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	documents, err := s.readDocuments(&config, p)
+	if err != nil {
+		return nil, err
+	}
 	return &engine{
-		sdl: sdl, config: &config, prepare: p, graph: graph, callers: callers, since: time.Now(), replaced: make(chan struct{}),
+		sdl: sdl, config: &config, prepare: p, graph: graph, callers: callers, since: time.Now(), replaced: make(chan struct{}), documents: documents,
 		execute: execute.New(callers, execute.Options{MaskErrors: config.Subgraphs.MaskErrors, Log: s.log}),
 	}, nil
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ type request struct {
 	name      []byte // operationName; empty for none
 	variables []byte // JSON
 	extension []byte // JSON
+	persisted persistedID
 	text      []byte // of strings with escapes
 	values    prepare.Values
 	out       []byte // the response
@@ -35,8 +37,13 @@ func (q *request) release() {
 	if cap(q.body)+cap(q.out) > maxKept {
 		return
 	}
-	q.query, q.name, q.variables, q.extension = nil, nil, nil, nil
+	q.clear()
 	requests.Put(q)
+}
+
+// clear forgets what was sent, and keeps the buffers.
+func (q *request) clear() {
+	q.query, q.name, q.variables, q.extension, q.persisted = nil, nil, nil, nil, persistedID{}
 }
 
 // problem is a request that is no well-formed GraphQL request, or may not be executed.
@@ -112,7 +119,8 @@ func (q *request) readBody(w http.ResponseWriter, r *http.Request, limit int64) 
 
 // parse reads a request's JSON object. What it keeps are parts of body.
 func (q *request) parse(body []byte) *problem {
-	q.query, q.name, q.variables, q.extension, q.text = nil, nil, nil, nil, q.text[:0]
+	q.clear()
+	q.text = q.text[:0]
 	s := jsontext.Scanner{Data: body}
 	if s.Enter('{') != nil {
 		return errNoObject
@@ -148,10 +156,11 @@ func (q *request) parse(body []byte) *problem {
 func (q *request) member(key string, value []byte) *problem {
 	switch key {
 	case "query":
-		if value[0] != '"' {
+		if value[0] == '"' {
+			q.query = q.unquote(value)
+		} else if value[0] != 'n' { // clients that name a document send null
 			return badRequest("`query` must be a string.")
 		}
-		q.query = q.unquote(value)
 	case "operationName":
 		if value[0] == '"' {
 			q.name = q.unquote(value)
@@ -164,6 +173,11 @@ func (q *request) member(key string, value []byte) *problem {
 	case "extensions":
 		q.extension = value
 		return objectOrNull(key, value)
+	case "documentId", "doc_id", "id":
+		// Others than strings are none of these protocols, and not ours to refuse.
+		if len(value) > 2 && value[0] == '"' {
+			q.persisted.document = q.unquote(value)
+		}
 	}
 	return nil
 }
@@ -189,13 +203,21 @@ func (q *request) unquote(value []byte) []byte {
 	return content
 }
 
+// complete refuses a request that neither has nor names an operation.
 func (q *request) complete() *problem {
+	if p := q.readPersisted(); p != nil {
+		return p
+	}
 	for _, c := range q.query {
 		if c > ' ' {
 			return nil
 		}
 	}
-	return errNoQuery
+	q.query = nil
+	if q.persisted.id() == nil {
+		return errNoQuery
+	}
+	return nil
 }
 
 // readURL reads the parameters of a GET.
@@ -204,7 +226,11 @@ func (q *request) readURL(r *http.Request) *problem {
 	if err != nil {
 		return badRequest("The address is not well-formed: escape its parameters.")
 	}
+	q.clear()
 	q.query, q.name = []byte(v.Get("query")), []byte(v.Get("operationName"))
+	if id := cmp.Or(v.Get("documentId"), v.Get("doc_id"), v.Get("id")); id != "" {
+		q.persisted.document = []byte(id)
+	}
 	q.variables, q.extension = []byte(v.Get("variables")), []byte(v.Get("extensions"))
 	for name, value := range map[string][]byte{"variables": q.variables, "extensions": q.extension} {
 		s := jsontext.Scanner{Data: value}

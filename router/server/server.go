@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/lethe/lethe/chassis"
+	"github.com/lethe/lethe/router/persisted"
 )
 
 // Authenticator puts the identity of a request into its context, under the request id. An error refuses the request.
@@ -36,6 +38,8 @@ type Options struct {
 	Authenticator Authenticator
 	// Outgoing is nil where subgraphs take requests as they are.
 	Outgoing Outgoing
+	// Redis is where routers share persisted queries; nil where each keeps its own. Its time limits should be short.
+	Redis redis.UniversalClient
 	// Playground is served to browsers on /; nil for none.
 	Playground http.Handler
 	Config     Config
@@ -53,6 +57,9 @@ type Server struct {
 	streams  streams
 	metrics  *metrics
 	client   *http.Client
+
+	persisted *persisted.Store
+	queries   queryCounters
 }
 
 // New builds a router. The error says what is wrong with the supergraph or the configuration.
@@ -64,6 +71,11 @@ func New(o Options) (*Server, error) {
 	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}}
 	s.streams.life, s.streams.stop = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s)
+	var shared persisted.Shared
+	if o.Redis != nil {
+		shared = persisted.Redis{Client: o.Redis, TTL: func() time.Duration { return s.config().PersistedQueries.ttl }}
+	}
+	s.persisted, s.queries = persisted.NewStore(shared, o.Log), newQueryCounters(s.metrics.registry)
 	e, err := s.build(o.Supergraph, config)
 	if err != nil {
 		return nil, err
