@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/lethe/lethe/chassis"
 	"github.com/lethe/lethe/chassis/identity"
+	"github.com/lethe/lethe/chassis/redisdb"
 	"github.com/lethe/lethe/router/authorise"
 	"github.com/lethe/lethe/router/playground"
 	"github.com/lethe/lethe/router/reload"
@@ -36,6 +38,7 @@ type RouterOptions struct {
 type Router struct {
 	options server.Options
 	reload  reload.Options
+	redis   string // the address of Redis; empty for none
 	// Wrap, where set, puts other paths before the router's own.
 	Wrap func(Handler) Handler
 }
@@ -60,6 +63,9 @@ func ReadRouter(env *chassis.Env, o RouterOptions) (*Router, error) {
 		Supergraph: o.Supergraph, URLs: urls, Config: o.Config,
 		FindURL: func(subgraph string) string { return env.String(SubgraphURLVariable(subgraph), "") },
 	}}
+	if env.String("REDIS_URL", "") != "" {
+		r.redis = env.URL("REDIS_URL", "the address of Redis, such as redis://host:6379/0", "redis", "rediss")
+	}
 	var tabs []playground.Tab
 	if o.Shop {
 		if tabs, err = playground.ShopTabs(); err != nil {
@@ -103,9 +109,17 @@ func (r *Router) Open(_ context.Context, log *slog.Logger) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
+	closeRedis := func() error { return nil }
+	if r.redis != "" {
+		client, err := redisdb.Open(r.redis, "lethe-router")
+		if err != nil {
+			return nil, err
+		}
+		r.options.Redis, closeRedis = client, client.Close
+	}
 	s, err := server.New(r.options)
 	if err != nil {
-		return nil, fmt.Errorf("build the router: %w", err)
+		return nil, errors.Join(fmt.Errorf("build the router: %w", err), closeRedis())
 	}
 	var h http.Handler = s
 	if r.Wrap != nil {
@@ -116,7 +130,7 @@ func (r *Router) Open(_ context.Context, log *slog.Logger) (*Opened, error) {
 			func(ctx context.Context) error { return watcher.Run(ctx, s) },
 			s.StopWith,
 		}}, Whole: true,
-		close: func(context.Context) error { s.Close(); return nil },
+		close: func(context.Context) error { s.Close(); return closeRedis() },
 	}, nil
 }
 
