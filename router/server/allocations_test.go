@@ -22,7 +22,6 @@ func TestPersistedQueryIsCheap(t *testing.T) {
 		r.Header.Set("Content-Type", plain)
 		return testing.AllocsPerRun(200, func() {
 			reader.Reset(body)
-			r.Body = http.NoBody
 			r.Body = readCloser{reader}
 			rec := sink{header: http.Header{}}
 			s.ServeHTTP(&rec, r)
