@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lethe/lethe/bench/gateways/load"
+	"github.com/lethe/lethe/bench/gateways/process"
+)
+
+// The names of the routers in reports.
+const (
+	nameLethe         = "lethe"
+	nameFloorFastHTTP = "floor-fasthttp"
+	nameFloorNetHTTP  = "floor-nethttp"
+)
+
+// candidate is a router to be measured.
+type candidate struct {
+	name string
+	// command gives the command line for a port.
+	command func(port string) []string
+	env     []string
+}
+
+// files are what the routers are started with.
+type files struct {
+	self       string // this program
+	lethe      string
+	supergraph string
+	script     string // of the null routers
+}
+
+// candidates gives the routers that o asks for, the floors first.
+func candidates(o *options, f files) []candidate {
+	all := []candidate{
+		{name: nameFloorFastHTTP, command: func(port string) []string {
+			return []string{f.self, partFloor, "fasthttp", "127.0.0.1:" + port, f.script}
+		}},
+		{name: nameFloorNetHTTP, command: func(port string) []string {
+			return []string{f.self, partFloor, "nethttp", "127.0.0.1:" + port, f.script}
+		}},
+		{name: nameLethe, command: func(port string) []string { return letheCommand(o, f, port) }},
+	}
+	for _, p := range o.peers {
+		all = append(all, candidate{name: p.name, command: func(port string) []string {
+			line := strings.NewReplacer("{supergraph}", f.supergraph, "{port}", port).Replace(p.command)
+			return []string{"/bin/sh", "-c", "exec " + line}
+		}})
+	}
+	var out []candidate
+	for _, c := range all {
+		if o.only.takes(c.name) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func letheCommand(o *options, f files, port string) []string {
+	args := []string{f.lethe, "router", "--supergraph", f.supergraph, "--listen", "127.0.0.1:" + port}
+	if o.config != "" {
+		args = append(args, "--config", o.config)
+	}
+	return args
+}
+
+// buildLethe builds the binary that is deployed, unless one was given.
+func buildLethe(ctx context.Context, given, dir string) (string, error) {
+	if given != "" {
+		return filepath.Abs(given)
+	}
+	out := filepath.Join(dir, "lethe")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, "github.com/lethe/lethe/cmd/lethe")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("build lethe: %w", err)
+	}
+	return out, nil
+}
+
+// running is a candidate that serves.
+type running struct {
+	*process.Process
+	name string
+	load *load.Generator
+}
+
+// start starts a candidate and waits until it gives the right answer.
+func start(ctx context.Context, c candidate, o *options, s *load.Scenario) (*running, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	p, err := process.Start(pinned(o.pin, c.command(port), c.env))
+	if err != nil {
+		return nil, err
+	}
+	r := &running{Process: p, name: c.name}
+	if r.load, err = load.New("http://127.0.0.1:"+port+"/graphql", s); err == nil {
+		err = r.ready(ctx)
+	}
+	if err != nil {
+		p.Stop(ctx)
+		return nil, fmt.Errorf("%s: %w\n%s", c.name, err, p.Output())
+	}
+	return r, nil
+}
+
+// ready waits until the router gives the right answer.
+func (r *running) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		_, err := r.load.Ask()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-r.Ended():
+			return fmt.Errorf("it ended before it served")
+		case <-ctx.Done():
+			return fmt.Errorf("it did not come to serve: %w", err)
+		}
+	}
+}
+
+// pinned makes the command, on the given cores where there are any.
+func pinned(cores string, line, env []string) *exec.Cmd {
+	if cores != "" {
+		line = append([]string{"taskset", "-c", cores}, line...)
+	}
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	return cmd
+}
+
+func freePort() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	if _, err := strconv.Atoi(port); err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return port, ln.Close()
+}

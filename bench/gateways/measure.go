@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lethe/lethe/bench/gateways/floor"
+	"github.com/lethe/lethe/bench/gateways/load"
+	"github.com/lethe/lethe/bench/gateways/process"
+)
+
+// sample is one round of one router.
+type sample struct {
+	RequestsPerSecond float64 `json:"requestsPerSecond"`
+	// CPU is microseconds of user and system time per request.
+	CPU         float64 `json:"cpuMicroseconds"`
+	P50         float64 `json:"p50Milliseconds"`
+	P95         float64 `json:"p95Milliseconds"`
+	P99         float64 `json:"p99Milliseconds"`
+	Fetches     float64 `json:"subgraphRequestsPerRequest"`
+	ResidentMB  float64 `json:"residentMB"`
+	PeakMB      float64 `json:"peakMB"`
+	LoadAverage float64 `json:"loadAverage"`
+}
+
+// rig is what the measurements of all scenarios share.
+type rig struct {
+	*options
+	files   files
+	backend *backend
+	dir     string
+}
+
+// measure does what the options ask for and prints it.
+func measure(ctx context.Context, o *options) error {
+	dir, err := os.MkdirTemp("", "gateways")
+	if err != nil {
+		return fmt.Errorf("make a directory: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	r := &rig{options: o, dir: dir}
+	if r.files.self, err = self(); err != nil {
+		return err
+	}
+	if r.files.lethe, err = buildLethe(ctx, o.lethe, dir); err != nil {
+		return err
+	}
+	w, err := world()
+	if err != nil {
+		return err
+	}
+	list, err := scenarios(w, o.scenarios)
+	if err != nil {
+		return err
+	}
+	rest := ""
+	if o.pin != "" {
+		if rest, err = otherCores(o.pin); err != nil {
+			return err
+		}
+		if err := restrict(ctx, rest); err != nil {
+			return err
+		}
+	}
+	if r.backend, err = startBackend(ctx, r.files.self, rest); err != nil {
+		return err
+	}
+	defer r.backend.Stop(ctx)
+	if r.files.supergraph, err = r.backend.supergraph(w, dir); err != nil {
+		return err
+	}
+	if o.profile != "" {
+		return r.profileRouter(ctx, list[0])
+	}
+	rep := newReport(o)
+	for _, s := range list {
+		t, err := r.scenario(ctx, s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		rep.Scenarios = append(rep.Scenarios, t)
+		t.print(os.Stdout)
+	}
+	return rep.write(o.json)
+}
+
+// scenario measures every router under one scenario: rounds of one after the other, so that what else happens on the
+// machine meets them alike.
+func (r *rig) scenario(ctx context.Context, s *load.Scenario) (*table, error) {
+	r.files.script = filepath.Join(r.dir, s.Name+".json")
+	script, err := r.script(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	t := &table{Scenario: s.Name, AnswerBytes: len(script.Answer), Steps: len(script.Steps)}
+	for _, step := range script.Steps {
+		t.Requests += len(step)
+	}
+	var routers []*running
+	defer func() {
+		for _, c := range routers {
+			c.Stop(ctx)
+		}
+	}()
+	for _, c := range candidates(r.options, r.files) {
+		one, err := start(ctx, c, r.options, s)
+		if err != nil {
+			t.Failed = append(t.Failed, failure{c.name, err.Error()})
+			continue
+		}
+		routers = append(routers, one)
+		t.Rows = append(t.Rows, &row{Router: c.name})
+		if _, err := one.load.Run(ctx, r.clients, r.warmUp); err != nil {
+			return nil, fmt.Errorf("warm up %s: %w", c.name, err)
+		}
+	}
+	for range r.rounds {
+		for i, one := range routers {
+			m, err := r.sample(ctx, one)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", one.name, err)
+			}
+			t.Rows[i].Samples = append(t.Rows[i].Samples, m)
+		}
+	}
+	t.summarise()
+	return t, nil
+}
+
+// script records what the null routers are to do.
+func (r *rig) script(ctx context.Context, s *load.Scenario) (*floor.Script, error) {
+	c := candidate{name: nameLethe, command: func(port string) []string { return letheCommand(r.options, r.files, port) }}
+	one, err := start(ctx, c, r.options, s)
+	if err != nil {
+		return nil, err
+	}
+	defer one.Stop(ctx)
+	return r.backend.record(ctx, one, r.files.script)
+}
+
+// sample is one round of one router.
+func (r *rig) sample(ctx context.Context, one *running) (m sample, err error) {
+	asked, err := r.backend.counts(ctx)
+	if err != nil {
+		return m, err
+	}
+	before, err := one.Usage()
+	if err != nil {
+		return m, err
+	}
+	got, err := one.load.Run(ctx, r.clients, r.round)
+	if err != nil {
+		return m, err
+	}
+	if got.Requests == 0 {
+		return m, errors.New("no request was answered")
+	}
+	after, err := one.Usage()
+	if err != nil {
+		return m, err
+	}
+	askedAfter, err := r.backend.counts(ctx)
+	if err != nil {
+		return m, err
+	}
+	if askedAfter.Failed > asked.Failed {
+		return m, errors.New("the router asked the subgraphs for what they do not have")
+	}
+	n := float64(got.Requests)
+	return sample{
+		RequestsPerSecond: n / got.Took.Seconds(),
+		CPU:               float64((after.CPU - before.CPU).Microseconds()) / n,
+		P50:               milliseconds(got.Quantile(0.5)), P95: milliseconds(got.Quantile(0.95)), P99: milliseconds(got.Quantile(0.99)),
+		Fetches:    float64(askedAfter.Requests-asked.Requests) / n,
+		ResidentMB: megabytes(after.Resident), PeakMB: megabytes(after.Peak),
+		LoadAverage: loadAverage(),
+	}, nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func megabytes(n int64) float64 { return float64(n) / (1 << 20) }
+
+// loadAverage is that of the last minute.
+func loadAverage() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	f, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return 0
+	}
+	return f
+}
+
+// profileRouter loads the router under a profiler.
+func (r *rig) profileRouter(ctx context.Context, s *load.Scenario) error {
+	c := candidate{name: nameLethe, command: func(port string) []string {
+		return []string{r.files.self, partRouter, "127.0.0.1:" + port, r.files.supergraph, r.profile}
+	}}
+	one, err := start(ctx, c, r.options, s)
+	if err != nil {
+		return err
+	}
+	got, err := one.load.Run(ctx, r.clients, r.round)
+	var used process.Usage
+	if err == nil {
+		used, err = one.Usage()
+	}
+	one.Stop(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d requests in %v, %.0f µs of CPU each: %s\n", got.Requests, got.Took.Round(time.Millisecond), float64(used.CPU.Microseconds())/float64(got.Requests), r.profile)
+	return nil
+}

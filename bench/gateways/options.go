@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// options say what is measured.
+type options struct {
+	lethe     string // the binary
+	config    string // of the router
+	sharing   bool
+	scenarios list
+	only      list
+	peers     peers
+	modules   string
+	clients   int
+	rounds    int
+	warmUp    time.Duration
+	round     time.Duration
+	pin       string
+	json      string
+	profile   string
+}
+
+// list is a flag of names with commas between them.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+func (l *list) Set(text string) error {
+	*l = strings.Split(text, ",")
+	return nil
+}
+
+func (l list) takes(name string) bool {
+	for _, n := range l {
+		if n == name {
+			return true
+		}
+	}
+	return len(l) == 0
+}
+
+// peer is a router whose command line was given.
+type peer struct{ name, command string }
+
+type peers []peer
+
+func (p *peers) String() string { return "" }
+
+func (p *peers) Set(text string) error {
+	name, command, ok := strings.Cut(text, "=")
+	if !ok || !strings.Contains(command, "{port}") {
+		return errors.New(`a peer is given as "name=command", where the command holds {port} and, where it takes it, {supergraph}`)
+	}
+	*p = append(*p, peer{name, command})
+	return nil
+}
+
+func readOptions(args []string) (*options, error) {
+	o := &options{}
+	f := flag.NewFlagSet("gateways", flag.ContinueOnError)
+	long := f.Bool("long", false, "measure for long: 9 rounds of 10 s in place of 3 of 1 s")
+	f.StringVar(&o.lethe, "lethe", "", "the lethe `binary`; built from this module when left out")
+	f.StringVar(&o.config, "config", "", "`file` with the configuration of Lethe's router")
+	f.BoolVar(&o.sharing, "sharing", false, "have routers share work between equal requests in flight; Lethe's needs a -config that says so")
+	f.Var(&o.scenarios, "scenarios", "`names` of the scenarios, such as heavy,light; all when left out")
+	f.Var(&o.only, "only", "`names` of the routers, such as lethe,floor-fasthttp; all when left out")
+	f.Var(&o.peers, "peer", "`\"name=command\"` of another router, with {supergraph} and {port} in the command; may be repeated")
+	f.StringVar(&o.modules, "modules", "e2e/clients/node_modules", "`directory` of the npm packages of the gateways in JavaScript")
+	f.IntVar(&o.clients, "clients", 50, "how many clients ask at once")
+	f.IntVar(&o.rounds, "rounds", 0, "how many rounds; 3, or 9 with -long")
+	f.DurationVar(&o.warmUp, "warm-up", 0, "how long each router is warmed up; 1s, or 5s with -long")
+	f.DurationVar(&o.round, "round", 0, "how long a round takes for each router; 1s, or 10s with -long")
+	f.StringVar(&o.pin, "pin", "", "with taskset, the `cores` that routers run on, such as 0; all else runs on the others")
+	f.StringVar(&o.json, "json", "", "`file` for the report as JSON")
+	f.StringVar(&o.profile, "profile", "", "in place of measuring, write a CPU profile of Lethe's router under the first scenario to this `file`")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("%q is not understood: everything is a flag", f.Arg(0))
+	}
+	rounds, warmUp, round := 3, time.Second, time.Second
+	if *long {
+		rounds, warmUp, round = 9, 5*time.Second, 10*time.Second
+	}
+	if o.rounds == 0 {
+		o.rounds = rounds
+	}
+	if o.warmUp == 0 {
+		o.warmUp = warmUp
+	}
+	if o.round == 0 {
+		o.round = round
+	}
+	if o.clients < 1 || o.rounds < 1 {
+		return nil, errors.New("there must be a client and a round at least")
+	}
+	if o.sharing && o.only.takes("lethe") && o.config == "" {
+		return nil, errors.New("-sharing needs the -config of Lethe's router that turns it on, or -only other routers")
+	}
+	return o, nil
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// report is everything that was measured.
+type report struct {
+	Time      time.Time `json:"time"`
+	CPU       string    `json:"cpu"`
+	Cores     int       `json:"cores"`
+	Pinned    string    `json:"routersOnCores,omitempty"`
+	Clients   int       `json:"clients"`
+	Rounds    int       `json:"rounds"`
+	Round     string    `json:"round"`
+	Sharing   bool      `json:"sharing"`
+	Scenarios []*table  `json:"scenarios"`
+}
+
+// table is what was measured under one scenario.
+type table struct {
+	Scenario    string    `json:"scenario"`
+	AnswerBytes int       `json:"answerBytes"`
+	Requests    int       `json:"floorSubgraphRequests"`
+	Steps       int       `json:"floorSteps"`
+	Rows        []*row    `json:"routers"`
+	Failed      []failure `json:"failed,omitempty"`
+}
+
+// row is one router.
+type row struct {
+	Router string `json:"router"`
+	// Median holds the median of each figure over the rounds, but for the memory's peak, which is the highest.
+	Median sample `json:"median"`
+	// Spread is how far the CPU per request lay apart, as a share of the median: (highest - lowest) / median.
+	Spread float64 `json:"cpuSpread"`
+	// Ratios are of the CPU per request to that of the floors.
+	Ratios  map[string]float64 `json:"ratios"`
+	Samples []sample           `json:"samples"`
+}
+
+// failure is a router that could not be measured.
+type failure struct {
+	Router string `json:"router"`
+	Why    string `json:"why"`
+}
+
+func newReport(o *options) *report {
+	return &report{
+		Time: time.Now().UTC(), CPU: cpuModel(), Cores: runtime.NumCPU(), Pinned: o.pin,
+		Clients: o.clients, Rounds: o.rounds, Round: o.round.String(), Sharing: o.sharing,
+	}
+}
+
+func cpuModel() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "unknown"
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
+
+func (t *table) summarise() {
+	floors := map[string]float64{}
+	for _, r := range t.Rows {
+		r.Median = medians(r.Samples)
+		var cpu []float64
+		for _, s := range r.Samples {
+			cpu = append(cpu, s.CPU)
+		}
+		r.Spread = (slices.Max(cpu) - slices.Min(cpu)) / r.Median.CPU
+		if r.Router == nameFloorFastHTTP || r.Router == nameFloorNetHTTP {
+			floors[r.Router] = r.Median.CPU
+		}
+	}
+	for _, r := range t.Rows {
+		r.Ratios = map[string]float64{}
+		for name, cpu := range floors {
+			r.Ratios[name] = r.Median.CPU / cpu
+		}
+	}
+}
+
+func medians(samples []sample) sample {
+	of := func(get func(*sample) float64) float64 {
+		var values []float64
+		for i := range samples {
+			values = append(values, get(&samples[i]))
+		}
+		slices.Sort(values)
+		return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+	}
+	out := sample{
+		RequestsPerSecond: of(func(s *sample) float64 { return s.RequestsPerSecond }),
+		CPU:               of(func(s *sample) float64 { return s.CPU }),
+		P50:               of(func(s *sample) float64 { return s.P50 }),
+		P95:               of(func(s *sample) float64 { return s.P95 }),
+		P99:               of(func(s *sample) float64 { return s.P99 }),
+		Fetches:           of(func(s *sample) float64 { return s.Fetches }),
+		ResidentMB:        of(func(s *sample) float64 { return s.ResidentMB }),
+		LoadAverage:       of(func(s *sample) float64 { return s.LoadAverage }),
+	}
+	for _, s := range samples {
+		out.PeakMB = max(out.PeakMB, s.PeakMB)
+	}
+	return out
+}
+
+// print writes the table for people, as Markdown.
+func (t *table) print(w io.Writer) {
+	_, _ = fmt.Fprintf(w, "\n### %s: an answer of %d bytes; the floors send %d requests in %d steps\n\n", t.Scenario, t.AnswerBytes, t.Requests, t.Steps)
+	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
+	_, _ = fmt.Fprintln(tw, "| router\t| CPU µs/request\t| ± %\t| to fasthttp floor\t| to net/http floor\t| requests/s\t| p50 ms\t| p95 ms\t| p99 ms\t| peak MB\t| subgraph requests\t| load\t|")
+	_, _ = fmt.Fprintln(tw, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+	for _, r := range t.Rows {
+		m := r.Median
+		_, _ = fmt.Fprintf(tw, "| %s\t| %.0f\t| %.0f\t| %s\t| %s\t| %.0f\t| %.1f\t| %.1f\t| %.1f\t| %.0f\t| %.2f\t| %.1f\t|\n",
+			r.Router, m.CPU, 50*r.Spread, ratio(r.Ratios, nameFloorFastHTTP), ratio(r.Ratios, nameFloorNetHTTP), m.RequestsPerSecond, m.P50, m.P95, m.P99, m.PeakMB, m.Fetches, m.LoadAverage)
+	}
+	_ = tw.Flush() // to the terminal
+	for _, f := range t.Failed {
+		_, _ = fmt.Fprintf(w, "\n%s could not be measured: %s\n", f.Router, f.Why)
+	}
+}
+
+func ratio(ratios map[string]float64, name string) string {
+	if ratios[name] == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", ratios[name])
+}
+
+// write writes the report as JSON; to no file where none is named.
+func (r *report) write(file string) error {
+	if file == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	if err := os.WriteFile(file, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
