@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -105,7 +106,7 @@ func start(ctx context.Context, c candidate, o *options, s *load.Scenario) (*run
 	}
 	r := &running{Process: p, name: c.name}
 	if r.load, err = load.New("http://127.0.0.1:"+port+"/graphql", s); err == nil {
-		err = r.ready(ctx)
+		err = ready(ctx, r.load, p.Ended())
 	}
 	if err != nil {
 		p.Stop(ctx)
@@ -114,21 +115,21 @@ func start(ctx context.Context, c candidate, o *options, s *load.Scenario) (*run
 	return r, nil
 }
 
-// ready waits until the router gives the right answer.
-func (r *running) ready(ctx context.Context) error {
+// ready waits until the router gives the right answer; ended is closed where it ends before.
+func ready(ctx context.Context, g *load.Generator, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for {
-		_, err := r.load.Ask()
+		_, err := g.Ask()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-again.C:
-		case <-r.Ended():
-			return fmt.Errorf("it ended before it served")
+		case <-ended:
+			return errors.New("it ended before it served")
 		case <-ctx.Done():
 			return fmt.Errorf("it did not come to serve: %w", err)
 		}
