@@ -98,16 +98,13 @@ func (s *stream) send(text string) error {
 // follow writes each response as it comes, and something in between where none does, until there are no more, the client
 // has gone or the service stops.
 func (s *stream) follow(ctx context.Context, respond graphql.ResponseHandler, stopping <-chan struct{}) {
-	responses := make(chan *graphql.Response)
+	events := make(chan string)
 	go func() {
-		defer close(responses)
-		for {
-			next := respond(ctx)
-			if next == nil {
-				return
-			}
+		defer close(events)
+		// A response is good until the next is asked for: so it is written out here.
+		for r := respond(ctx); r != nil; r = respond(ctx) {
 			select {
-			case responses <- next:
+			case events <- event(r):
 			case <-ctx.Done():
 				return
 			}
@@ -116,34 +113,32 @@ func (s *stream) follow(ctx context.Context, respond graphql.ResponseHandler, st
 	silence := time.NewTicker(keepAlive)
 	defer silence.Stop()
 	for {
-		var err error
+		text, more := ":\n\n", true
 		select {
 		case <-ctx.Done():
 			return
 		case <-stopping:
 			return
 		case <-silence.C:
-			err = s.send(":\n\n")
-		case next, more := <-responses:
-			if !more {
-				_ = s.send("event: complete\ndata:\n\n")
-				return
-			}
+		case text, more = <-events:
 			silence.Reset(keepAlive)
-			err = s.next(next)
 		}
-		if err != nil {
+		if !more {
+			text = "event: complete\ndata:\n\n"
+		}
+		if err := s.send(text); err != nil || !more {
 			return
 		}
 	}
 }
 
-func (s *stream) next(r *graphql.Response) error {
+// event gives a response as an event.
+func event(r *graphql.Response) string {
 	b, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("write an event: %w", err)
+		b = []byte(`{"data":null,"errors":[{"message":"` + errInternal.Message + `","extensions":{"code":"` + errInternal.Code + `"}}]}`)
 	}
-	return s.send("event: next\ndata: " + string(b) + "\n\n")
+	return "event: next\ndata: " + string(b) + "\n\n"
 }
 
 // bounds keeps queries and mutations within their time, and subscriptions within their number: these last as long as their

@@ -32,7 +32,10 @@ func (a *activities) quote(ctx context.Context, in workflows.QuoteRequest) (work
 	for _, l := range in.Lines {
 		p := found[l.ProductID]
 		if p == nil {
-			return out, temporal.NewNonRetryableApplicationError("a product is not in the catalogue", workflows.ErrTypeUnknownProduct, nil, l.ProductID)
+			// Business as usual: metrics do not count it as a failure.
+			return out, temporal.NewApplicationErrorWithOptions("a product is not in the catalogue", workflows.ErrTypeUnknownProduct, temporal.ApplicationErrorOptions{
+				NonRetryable: true, Category: temporal.ApplicationErrorCategoryBenign, Details: []any{l.ProductID},
+			})
 		}
 		minor, ok := p.Prices[in.Currency]
 		if !ok {

@@ -28,11 +28,18 @@ func (a *activities) reserve(ctx context.Context, in workflows.ReserveRequest) (
 	var short *shortage
 	switch {
 	case errors.As(err, &short):
-		return out, temporal.NewNonRetryableApplicationError(errShort.Error(), workflows.ErrTypeInsufficientStock, nil, short.Shortage)
+		return out, refusal(errShort, workflows.ErrTypeInsufficientStock, short.Shortage)
 	case errors.Is(err, errEnded):
-		return out, temporal.NewNonRetryableApplicationError(errEnded.Error(), workflows.ErrTypeWrongState, nil)
+		return out, refusal(errEnded, workflows.ErrTypeWrongState)
 	}
 	return out, err
+}
+
+// refusal is an answer that trying again would not change. It is business as usual, so metrics do not count it as a failure.
+func refusal(why error, kind string, details ...any) error {
+	return temporal.NewApplicationErrorWithOptions(why.Error(), kind, temporal.ApplicationErrorOptions{
+		NonRetryable: true, Category: temporal.ApplicationErrorCategoryBenign, Details: details,
+	})
 }
 
 func (a *activities) extend(ctx context.Context, in workflows.StockRequest) error {

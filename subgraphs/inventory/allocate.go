@@ -21,6 +21,8 @@ type allocation struct {
 	Order string    `bson:"_id"`
 	Parts []part    `bson:"parts"`
 	At    time.Time `bson:"at"`
+	// Ended is set before the stocks are let go of, so that none is taken after that.
+	Ended bool `bson:"ended,omitempty"`
 }
 
 type part struct {
@@ -31,15 +33,17 @@ type part struct {
 func (s *store) allocations() *mongo.Collection { return s.stock.Database().Collection("allocations") }
 
 // touched gives the ids of the stocks that an order's reservation touches.
-func (s *store) touched(ctx context.Context, order string) []string {
+func (s *store) touched(ctx context.Context, order string) ([]string, error) {
 	var a allocation
-	ids := []string{}
-	if s.allocations().FindOne(ctx, bson.D{{Key: "_id", Value: order}}).Decode(&a) == nil {
-		for _, p := range a.Parts {
-			ids = append(ids, p.Stock)
-		}
+	err := s.allocations().FindOne(ctx, bson.D{{Key: "_id", Value: order}}).Decode(&a)
+	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
+		return nil, fmt.Errorf("read an allocation: %w", err)
 	}
-	return ids
+	ids := make([]string, len(a.Parts))
+	for i, p := range a.Parts {
+		ids[i] = p.Stock
+	}
+	return ids, nil
 }
 
 // shortage says of which product there is too little.
@@ -89,13 +93,12 @@ func (a *allocation) answer() workflows.Reservation {
 func (s *store) choose(ctx context.Context, in workflows.ReserveRequest) (*allocation, error) {
 	var a allocation
 	err := s.allocations().FindOne(ctx, bson.D{{Key: "_id", Value: in.OrderID}}).Decode(&a)
-	if err == nil && len(a.Parts) > 0 {
-		return &a, nil
-	}
-	if err == nil {
+	switch {
+	case err == nil && (a.Ended || len(a.Parts) == 0):
 		return nil, errEnded
-	}
-	if !errors.Is(err, mongo.ErrNoDocuments) {
+	case err == nil:
+		return &a, nil
+	case !errors.Is(err, mongo.ErrNoDocuments):
 		return nil, fmt.Errorf("read an allocation: %w", err)
 	}
 	lines := map[string]int{}
@@ -151,7 +154,8 @@ func split(product string, quantity int, have []*stock, country string) ([]part,
 	return parts, left
 }
 
-// abandon undoes a half-made allocation without ending the order: its reservations are given back and leave no mark.
+// abandon undoes a half-made allocation without ending the order: its reservations are given back and leave no mark. That
+// of an order which has ended meanwhile stays, so that it is not made again.
 func (s *store) abandon(ctx context.Context, order string) error {
 	touched, err := s.reservations(ctx, order)
 	if err != nil {
@@ -172,7 +176,7 @@ func (s *store) abandon(ctx context.Context, order string) error {
 			return fmt.Errorf("give stock back: %w", err)
 		}
 	}
-	if _, err := s.allocations().DeleteOne(ctx, bson.D{{Key: "_id", Value: order}, {Key: "parts.0", Value: bson.D{{Key: "$exists", Value: true}}}}); err != nil {
+	if _, err := s.allocations().DeleteOne(ctx, bson.D{{Key: "_id", Value: order}, {Key: "ended", Value: bson.D{{Key: "$ne", Value: true}}}}); err != nil {
 		return fmt.Errorf("undo an allocation: %w", err)
 	}
 	return nil
@@ -181,10 +185,8 @@ func (s *store) abandon(ctx context.Context, order string) error {
 // finish ends all of an order's reservations. An order that never reserved anything is noted as ended, so that a reserve
 // that comes late finds it.
 func (s *store) finish(ctx context.Context, order, how string) error {
-	_, err := s.allocations().UpdateOne(ctx, bson.D{{Key: "_id", Value: order}},
-		bson.D{{Key: "$setOnInsert", Value: bson.D{{Key: "parts", Value: bson.A{}}, {Key: "at", Value: s.now()}}}}, options.UpdateOne().SetUpsert(true))
-	if err != nil && !mongo.IsDuplicateKeyError(err) {
-		return fmt.Errorf("note an order as ended: %w", err)
+	if err := s.note(ctx, order); err != nil {
+		return err
 	}
 	touched, err := s.reservations(ctx, order)
 	if err != nil {
@@ -196,4 +198,20 @@ func (s *store) finish(ctx context.Context, order, how string) error {
 		}
 	}
 	return nil
+}
+
+// note writes down that an order has ended.
+func (s *store) note(ctx context.Context, order string) error {
+	for {
+		_, err := s.allocations().UpdateOne(ctx, bson.D{{Key: "_id", Value: order}}, bson.D{
+			{Key: "$set", Value: bson.D{{Key: "ended", Value: true}}},
+			{Key: "$setOnInsert", Value: bson.D{{Key: "parts", Value: bson.A{}}, {Key: "at", Value: s.now()}}},
+		}, options.UpdateOne().SetUpsert(true))
+		switch {
+		case err == nil:
+			return nil
+		case !mongo.IsDuplicateKeyError(err): // else a reserve came between, and is now there to be updated
+			return fmt.Errorf("note an order as ended: %w", err)
+		}
+	}
 }

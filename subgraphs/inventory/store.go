@@ -62,7 +62,11 @@ func (s *store) of(ctx context.Context, products []string) (map[string][]*stock,
 
 // reservations gives the stock documents in which an order has a reservation or ended, of the products named.
 func (s *store) reservations(ctx context.Context, order string) ([]*stock, error) {
-	cursor, err := s.stock.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: s.touched(ctx, order)}}}}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+	touched, err := s.touched(ctx, order)
+	if err != nil {
+		return nil, err
+	}
+	cursor, err := s.stock.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: touched}}}}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
 	if err != nil {
 		return nil, fmt.Errorf("read reservations: %w", err)
 	}
@@ -117,39 +121,51 @@ func (s *store) reserve(ctx context.Context, id, order string, q int, expires ti
 	return errShort
 }
 
-// end releases or commits an order's reservation in a stock, or leaves a mark where there was none, so that a late reserve
-// does not succeed. It tells the quantity that it ended.
+// end releases or commits an order's reservation in a stock, or leaves a mark where there is none, so that a late reserve
+// does not succeed. A reserve that comes between is ended as well.
 func (s *store) end(ctx context.Context, st *stock, order, how string) error {
-	res, done := "res."+order, "done."+order
-	mark := bson.E{Key: done, Value: ended{how, s.now()}}
-	if h, ok := st.Res[order]; ok {
-		inc := bson.D{{Key: "reserved", Value: -h.Quantity}, {Key: "version", Value: 1}}
-		entry := s.available(order)
-		if how == "committed" {
-			inc = append(inc, bson.E{Key: "onHand", Value: -h.Quantity})
-			entry = movement{Ref: order, Kind: kindCommit, Q: -h.Quantity, At: s.now()}
-		} else {
-			inc = append(inc, bson.E{Key: "avail", Value: h.Quantity})
-		}
-		_, err := s.stock.UpdateOne(ctx,
-			bson.D{{Key: "_id", Value: st.ID}, {Key: res + ".q", Value: h.Quantity}},
-			bson.D{
-				{Key: "$inc", Value: inc}, {Key: "$unset", Value: bson.D{{Key: res, Value: ""}}}, {Key: "$set", Value: bson.D{mark}},
-				{Key: "$push", Value: bson.D{{Key: "outbox", Value: entry}}},
-			})
+	for {
+		fits, update := s.ending(st, order, how)
+		r, err := s.stock.UpdateOne(ctx, append(bson.D{{Key: "_id", Value: st.ID}}, fits...), update)
 		if err != nil {
 			return fmt.Errorf("end a reservation: %w", err)
 		}
-		s.changed()
-		return nil
+		if r.MatchedCount > 0 {
+			s.changed()
+			return nil
+		}
+		var now stock
+		if err := s.stock.FindOne(ctx, bson.D{{Key: "_id", Value: st.ID}}).Decode(&now); err != nil {
+			return fmt.Errorf("read stock: %w", err)
+		}
+		if _, ok := now.Done[order]; ok {
+			return nil
+		}
+		st = &now
 	}
-	_, err := s.stock.UpdateOne(ctx,
-		bson.D{{Key: "_id", Value: st.ID}, {Key: done, Value: bson.D{{Key: "$exists", Value: false}}}, {Key: res, Value: bson.D{{Key: "$exists", Value: false}}}},
-		bson.D{{Key: "$set", Value: bson.D{mark}}})
-	if err != nil {
-		return fmt.Errorf("mark an order as ended: %w", err)
+}
+
+// ending gives the update that ends an order's reservation in a stock as it was read, and the condition that it still is so.
+func (s *store) ending(st *stock, order, how string) (fits, update bson.D) {
+	res, done := "res."+order, "done."+order
+	mark := bson.E{Key: "$set", Value: bson.D{{Key: done, Value: ended{how, s.now()}}}}
+	h, ok := st.Res[order]
+	if !ok {
+		absent := bson.D{{Key: "$exists", Value: false}}
+		return bson.D{{Key: done, Value: absent}, {Key: res, Value: absent}}, bson.D{mark}
 	}
-	return nil
+	inc := bson.D{{Key: "reserved", Value: -h.Quantity}, {Key: "version", Value: 1}}
+	entry := s.available(order)
+	if how == "committed" {
+		inc = append(inc, bson.E{Key: "onHand", Value: -h.Quantity})
+		entry = movement{Ref: order, Kind: kindCommit, Q: -h.Quantity, At: s.now()}
+	} else {
+		inc = append(inc, bson.E{Key: "avail", Value: h.Quantity})
+	}
+	return bson.D{{Key: res + ".q", Value: h.Quantity}}, bson.D{
+		{Key: "$inc", Value: inc}, {Key: "$unset", Value: bson.D{{Key: res, Value: ""}}}, mark,
+		{Key: "$push", Value: bson.D{{Key: "outbox", Value: entry}}},
+	}
 }
 
 // extend moves the end of a reservation.

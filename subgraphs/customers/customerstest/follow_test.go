@@ -1,76 +1,29 @@
 package customerstest
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
-	"net/http"
-	"strings"
 	"testing"
 
-	"github.com/lethe/lethe/chassis/identity"
+	"github.com/lethe/lethe/chassis/graphqlserver/graphqltest"
 )
 
-// events is an erasure as it is followed over server-sent events.
-type events struct {
-	t     testing.TB
-	lines *bufio.Scanner
+// followed is an erasure as somebody follows it.
+type followed struct {
+	t      testing.TB
+	stream *graphqltest.Stream
 }
 
-func (h *house) follow(t *testing.T, w who, id string) *events {
+func (h *house) follow(t *testing.T, w who, id string) followed {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"query": `subscription($id: ID!) { erasureUpdated(id: $id) { ` + erasureFields + ` } }`, "variables": map[string]any{"id": id}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "text/event-stream")
-	req.Header.Set(identity.Header, h.signer.Value(w.Principal, "customers", body))
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = resp.Body.Close() })
-	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
-		t.Fatalf("answered %s, %s", resp.Status, resp.Header.Get("Content-Type"))
-	}
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, 1<<20)
-	return &events{t, lines}
+	subgraph := &graphqltest.Subgraph{URL: w.url, Name: "customers", Signer: h.signer}
+	return followed{t, subgraph.Follow(t, w.Principal, `subscription($id: ID!) { erasureUpdated(id: $id) { `+erasureFields+` } }`, map[string]any{"id": id})}
 }
 
-// next gives the erasure of the next event, or the code of its error; nothing at the end.
-func (e *events) next() (*erasureState, string) {
-	e.t.Helper()
-	kind := ""
-	for e.lines.Scan() {
-		name, value, _ := strings.Cut(e.lines.Text(), ":")
-		value = strings.TrimPrefix(value, " ")
-		switch {
-		case name == "event":
-			kind = value
-		case name == "data" && kind == "complete":
-			return nil, ""
-		case name == "data":
-			var answer struct {
-				Data   struct{ ErasureUpdated *erasureState }
-				Errors []fault
-			}
-			if err := json.Unmarshal([]byte(value), &answer); err != nil {
-				e.t.Fatalf("%v: %s", err, value)
-			}
-			if len(answer.Errors) > 0 {
-				return answer.Data.ErasureUpdated, answer.Errors[0].Extensions.Code
-			}
-			return answer.Data.ErasureUpdated, ""
-		}
-	}
-	e.t.Fatalf("the stream broke off: %v", e.lines.Err())
-	return nil, ""
+// next gives the erasure of the next event, or the codes of its errors; neither at the end.
+func (f followed) next() (*erasureState, string) {
+	f.t.Helper()
+	var out struct{ ErasureUpdated *erasureState }
+	errs, _ := f.stream.Next(f.t, &out)
+	return out.ErasureUpdated, graphqltest.Codes(errs)
 }
 
 // TestFollow follows an erasure from its grace to its end, and another to its cancellation.

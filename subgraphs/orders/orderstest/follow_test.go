@@ -1,79 +1,30 @@
 package orderstest
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
-	"net/http"
 	"slices"
-	"strings"
 	"testing"
 
+	"github.com/lethe/lethe/chassis/graphqlserver/graphqltest"
 	"github.com/lethe/lethe/chassis/identity"
 	"github.com/lethe/lethe/workflows"
 	"github.com/lethe/lethe/workflows/shipping"
 )
 
-// events is an order as it is followed over server-sent events.
-type events struct {
-	t     testing.TB
-	lines *bufio.Scanner
-	close func()
-}
+// followed is an order as somebody follows it.
+type followed struct{ stream *graphqltest.Stream }
 
-func (s *shop) follow(t testing.TB, as identity.Principal, id string) *events {
+func (s *shop) follow(t testing.TB, as identity.Principal, id string) followed {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"query": `subscription ($id: ID!) { orderUpdated(id: $id) { ` + fields + ` } }`, "variables": map[string]any{"id": id}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "text/event-stream")
-	req.Header.Set(identity.Header, s.signer.Value(as, "orders", body))
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &events{t: t, lines: bufio.NewScanner(resp.Body), close: func() { _ = resp.Body.Close() }}
-	t.Cleanup(e.close)
-	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
-		t.Fatalf("answered %s, %s", resp.Status, resp.Header.Get("Content-Type"))
-	}
-	return e
+	subgraph := &graphqltest.Subgraph{URL: s.url, Name: "orders", Signer: s.signer}
+	return followed{subgraph.Follow(t, as, `subscription ($id: ID!) { orderUpdated(id: $id) { `+fields+` } }`, map[string]any{"id": id})}
 }
 
-// next gives the order of the next event; nil with the errors' codes where there are errors, and nil at the end.
-func (e *events) next() (o *order, codes []string) {
-	e.t.Helper()
-	kind := ""
-	for e.lines.Scan() {
-		name, value, _ := strings.Cut(e.lines.Text(), ":")
-		value = strings.TrimPrefix(value, " ")
-		switch {
-		case name == "event":
-			kind = value
-		case name == "data" && kind == "complete":
-			return nil, nil
-		case name == "data":
-			var answer struct {
-				Data   struct{ OrderUpdated *order }
-				Errors []problem
-			}
-			if err := json.Unmarshal([]byte(value), &answer); err != nil {
-				e.t.Fatalf("%v: %s", err, value)
-			}
-			for _, p := range answer.Errors {
-				codes = append(codes, code([]problem{p}))
-			}
-			return answer.Data.OrderUpdated, codes
-		}
-	}
-	e.t.Fatalf("the stream broke off: %v", e.lines.Err())
-	return nil, nil
+// next gives the order of the next event, or the codes of its errors; neither at the end.
+func (f followed) next(t testing.TB) (*order, string) {
+	t.Helper()
+	var out struct{ OrderUpdated *order }
+	errs, _ := f.stream.Next(t, &out)
+	return out.OrderUpdated, graphqltest.Codes(errs)
 }
 
 // TestFollow follows an order to its end, as its customer and as staff do.
@@ -85,41 +36,35 @@ func TestFollow(t *testing.T) {
 		t.Fatalf("answered %s", placed.codes())
 	}
 	id := placed.Order.ID
-	streams := []*events{s.follow(t, jane, id), s.follow(t, support(), id)}
-	for _, e := range streams {
-		if o, _ := e.next(); o == nil || o.ID != id || o.Number != placed.Order.Number || o.Status != workflows.StatusConfirmed {
+	streams := []followed{s.follow(t, jane, id), s.follow(t, support(), id)}
+	for _, f := range streams {
+		if o, _ := f.next(t); o == nil || o.ID != id || o.Number != placed.Order.Number || o.Status != workflows.StatusConfirmed {
 			t.Fatalf("at first it is %+v", o)
 		}
 	}
 	for range 3 {
 		s.mutate(t, support(), "advanceShipment", "AdvanceShipmentInput", map[string]any{"orderId": id})
 	}
-	for _, e := range streams {
+	course := []string{workflows.StatusConfirmed, workflows.StatusShipped, workflows.StatusDelivered}
+	for _, f := range streams {
 		var last *order
-		var statuses []string
-		for o, codes := e.next(); o != nil || codes != nil; o, codes = e.next() {
-			if codes != nil {
-				t.Fatalf("errors: %v", codes)
+		at := 0
+		for o, codes := f.next(t); o != nil || codes != ""; o, codes = f.next(t) {
+			if codes != "" || slices.Index(course, o.Status) < at {
+				t.Fatalf("errors %q; the order went from %s to %+v", codes, course[at], o)
 			}
-			last = o
-			statuses = append(statuses, o.Status)
+			last, at = o, slices.Index(course, o.Status)
 		}
 		if last == nil || last.Status != workflows.StatusDelivered || last.Invoice == nil || last.Payment.Status != "CAPTURED" || path(last) != "PENDING RESERVED CONFIRMED SHIPPED DELIVERED" {
 			t.Errorf("at last it is %+v", last)
 		}
-		if want := slices.Compact(slices.Clone(statuses)); !slices.IsSortedFunc(want, func(a, b string) int {
-			order := []string{workflows.StatusConfirmed, workflows.StatusShipped, workflows.StatusDelivered}
-			return slices.Index(order, a) - slices.Index(order, b)
-		}) {
-			t.Errorf("it went %v", statuses)
-		}
 	}
 	ended := s.follow(t, jane, id)
-	if o, _ := ended.next(); o == nil || o.Status != workflows.StatusDelivered {
+	if o, _ := ended.next(t); o == nil || o.Status != workflows.StatusDelivered {
 		t.Errorf("an order that has ended is first %+v", o)
 	}
-	if o, codes := ended.next(); o != nil || codes != nil {
-		t.Errorf("an order that has ended is followed further: %+v %v", o, codes)
+	if o, codes := ended.next(t); o != nil || codes != "" {
+		t.Errorf("an order that has ended is followed further: %+v %s", o, codes)
 	}
 }
 
@@ -137,16 +82,16 @@ func TestFollowRefused(t *testing.T) {
 		id   string
 		want string
 	}{
-		"the anonymous":    {identity.Principal{Role: identity.Anonymous}, id, "UNAUTHENTICATED"},
+		"the anonymous":    {graphqltest.Anonymous(), id, "UNAUTHENTICATED"},
 		"another customer": {customer("cus_other"), id, "NOT_FOUND"},
 		"no such order":    {jane, "ord_none", "NOT_FOUND"},
 	} {
-		e := s.follow(t, c.as, c.id)
-		if o, codes := e.next(); o != nil || !slices.Equal(codes, []string{c.want}) {
-			t.Errorf("%s: %+v %v, want %s", name, o, codes, c.want)
+		f := s.follow(t, c.as, c.id)
+		if o, codes := f.next(t); o != nil || codes != c.want {
+			t.Errorf("%s: %+v %s, want %s", name, o, codes, c.want)
 		}
-		if o, codes := e.next(); o != nil || codes != nil {
-			t.Errorf("%s: the stream goes on: %+v %v", name, o, codes)
+		if o, codes := f.next(t); o != nil || codes != "" {
+			t.Errorf("%s: the stream goes on: %+v %s", name, o, codes)
 		}
 	}
 }
