@@ -61,12 +61,12 @@ func (eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		return
 	}
 	op, errs := exec.CreateOperationContext(ctx, params)
-	ctx = graphql.WithOperationContext(ctx, op)
+	within := graphql.WithOperationContext(ctx, op)
 	var respond graphql.ResponseHandler
 	if errs != nil {
-		respond = graphql.OneShot(exec.DispatchError(ctx, errs))
+		respond = graphql.OneShot(exec.DispatchError(within, errs))
 	} else {
-		respond, ctx = exec.DispatchOperation(ctx, op)
+		respond, within = exec.DispatchOperation(within, op)
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
@@ -76,7 +76,7 @@ func (eventStream) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	if s.send(":\n\n") != nil {
 		return
 	}
-	s.follow(ctx, respond, chassis.Stopping(r.Context()))
+	s.follow(ctx, func() *graphql.Response { return respond(within) }, chassis.Stopping(r.Context()))
 }
 
 // stream writes events.
@@ -97,12 +97,12 @@ func (s *stream) send(text string) error {
 
 // follow writes each response as it comes, and something in between where none does, until there are no more, the client
 // has gone or the service stops.
-func (s *stream) follow(ctx context.Context, respond graphql.ResponseHandler, stopping <-chan struct{}) {
+func (s *stream) follow(ctx context.Context, respond func() *graphql.Response, stopping <-chan struct{}) {
 	events := make(chan string)
 	go func() {
 		defer close(events)
 		// A response is good until the next is asked for: so it is written out here.
-		for r := respond(ctx); r != nil; r = respond(ctx) {
+		for r := respond(); r != nil; r = respond() {
 			select {
 			case events <- event(r):
 			case <-ctx.Done():

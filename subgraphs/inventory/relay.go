@@ -56,7 +56,10 @@ func (r *relay) run(ctx context.Context) error {
 
 func (r *relay) once(ctx context.Context) error {
 	for {
-		cursor, err := r.store.stock.Find(ctx, bson.D{{Key: "outbox.0", Value: bson.D{{Key: "$exists", Value: true}}}}, options.Find().SetLimit(200))
+		// The bound on the time is for the index, which is by that.
+		cursor, err := r.store.stock.Find(ctx, bson.D{
+			{Key: "outbox.0", Value: bson.D{{Key: "$exists", Value: true}}}, {Key: "outbox.at", Value: bson.D{{Key: "$gt", Value: time.Time{}}}},
+		}, options.Find().SetLimit(200))
 		if err != nil {
 			return fmt.Errorf("read outboxes: %w", err)
 		}

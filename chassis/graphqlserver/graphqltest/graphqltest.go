@@ -156,13 +156,6 @@ func (s *Subgraph) Follow(tb testing.TB, as identity.Principal, query string, va
 // Close hangs up.
 func (s *Stream) Close() { s.close() }
 
-// First gives the errors of the first event, and false where there is none: for a stream that may be hung up meanwhile.
-func (s *Stream) First(tb testing.TB) (errs []Error, more bool) {
-	tb.Helper()
-	errs, more, _ = s.next(tb, nil)
-	return errs, more
-}
-
 // Next reads the next event's data into out. It gives its errors, and false when the stream is complete.
 func (s *Stream) Next(tb testing.TB, out any) (errs []Error, more bool) {
 	tb.Helper()
