@@ -97,18 +97,7 @@ func (s *schema) checkStructure(directives, sound bool) []Error {
 // comesLinked tells whether a directive is one whose definition a link brings.
 func (s *schema) comesLinked(name string) bool {
 	l, element := s.element("@" + name)
-	if l == nil {
-		return false
-	}
-	if l.identity == linkIdentity {
-		return element == "@link"
-	}
-	for _, f := range features() {
-		if element == "@"+f.name && (l.identity == federationIdentity && f.since <= l.version.minor || f.spec != "" && l.identity == apolloSpecs+f.spec) {
-			return true
-		}
-	}
-	return false
+	return l != nil && (l.identity == linkIdentity && element == "@link" || knownElements(l)[element])
 }
 
 // unknownDirectives finds the applications of directives that have no definition.
@@ -344,6 +333,12 @@ func (s *schema) completeKnown() {
 			continue
 		}
 		known := knownElements(l)
+		if l.identity == connectIdentity {
+			if known != nil {
+				s.completeConnect(l)
+			}
+			continue
+		}
 		for _, name := range sortedKeys(known) {
 			if local := l.local(name); name[0] != '@' && s.types[local] == nil {
 				s.addType(&typeDef{name: local, kind: ast.Scalar, defined: true})

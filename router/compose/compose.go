@@ -117,12 +117,11 @@ func (c *composer) compose(subgraphs []Subgraph) *Result {
 	if len(c.errors) > 0 {
 		return nil
 	}
-	sdl := m.print()
-	c.errors = append(c.errors, satisfiable(sdl, m)...)
+	c.errors = append(c.errors, satisfiable(m.print(false))...)
 	if len(c.errors) > 0 {
 		return nil
 	}
-	return &Result{SDL: sdl}
+	return &Result{SDL: m.print(true)}
 }
 
 // finish drops repeated errors and sorts the subgraphs of each.

@@ -19,11 +19,7 @@ func (m *merger) checkInaccessible() {
 		}
 		m.checkVisibleType(t)
 	}
-	defs := append([]*directiveDef(nil), m.out.dirOrder...)
-	for _, f := range m.features {
-		defs = append(defs, f.directives...)
-	}
-	for _, d := range defs {
+	for _, d := range m.definitions() {
 		for _, a := range d.args {
 			m.checkVisibleArg("@"+d.name+"("+a.name+":)", a)
 		}

@@ -72,18 +72,35 @@ func (m *merger) checkMerged() {
 
 // checkDefaults looks for default values that have become invalid since what they name is not in all subgraphs.
 func (m *merger) checkDefaults() {
+	check := func(value *ast.Value, typ *ast.Type, subgraphs []int, format, coordinate string) {
+		if value != nil && !m.out.validValue(value, typ) {
+			m.errorf(codeInvalidGraphQL, subgraphs, "Invalid default value (got: %s) provided for "+format+" of type %s.", printValue(value), coordinate, typ)
+		}
+	}
 	for _, t := range m.out.order {
 		for _, f := range t.fields {
-			if f.value != nil && !m.out.validValue(f.value, f.typ) {
-				m.errorf(codeInvalidGraphQL, m.having(t.name), "Invalid default value (got: %s) provided for input field %s of type %s.", printValue(f.value), f.coordinate(), f.typ)
-			}
+			check(f.value, f.typ, m.having(t.name), "input field %s", f.coordinate())
 			for _, a := range f.args {
-				if a.value != nil && !m.out.validValue(a.value, a.typ) {
-					m.errorf(codeInvalidGraphQL, m.having(t.name), "Invalid default value (got: %s) provided for argument %s(%s:) of type %s.", printValue(a.value), f.coordinate(), a.name, a.typ)
-				}
+				check(a.value, a.typ, m.having(t.name), "argument %s", f.coordinate()+"("+a.name+":)")
 			}
 		}
 	}
+	for _, d := range m.definitions() {
+		for _, a := range d.args {
+			if m.out.types[a.typ.Name()] != nil {
+				check(a.value, a.typ, nil, "argument %s", "@"+d.name+"("+a.name+":)")
+			}
+		}
+	}
+}
+
+// definitions gives the directives that the supergraph defines, those of the link and join specifications aside.
+func (m *merger) definitions() []*directiveDef {
+	out := append([]*directiveDef(nil), m.out.dirOrder...)
+	for _, f := range m.features {
+		out = append(out, f.directives...)
+	}
+	return out
 }
 
 // checkImplementations demands that a type has all fields of its interfaces.

@@ -225,7 +225,7 @@ func (s *schema) readImports(e *linkErrors, d *directive, v *ast.Value) []import
 	var out []imported
 	for _, c := range v.Children {
 		item := c.Value
-		if isString(item) {
+		if isString(item) || item.Kind == ast.EnumValue {
 			out = append(out, imported{item.Raw, item.Raw})
 			continue
 		}

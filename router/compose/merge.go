@@ -138,7 +138,7 @@ func (m *merger) collectTypes() {
 // federationType tells whether a type belongs to a specification that is not carried into the supergraph.
 func (m *merger) federationType(s *schema, t *typeDef) bool {
 	l, _ := s.element(t.name)
-	return l != nil && (l.identity == federationIdentity || l.identity == linkIdentity)
+	return l != nil && (l.identity == federationIdentity || l.identity == linkIdentity || l.identity == connectIdentity)
 }
 
 func (m *merger) checkKinds(t *typeDef) {
@@ -367,6 +367,7 @@ func (m *merger) typeHeader(t *typeDef) {
 	t.description = m.description(t.name, texts)
 	m.addJoinTypes(t)
 	m.mergeApplied(&t.applied, applied, t.name)
+	m.joinApplied(&t.applied, applied)
 }
 
 func (m *merger) mergeScalar(t *typeDef) { m.typeHeader(t) }
@@ -406,4 +407,5 @@ func (m *merger) mergeSchemaDefinition() {
 	}
 	m.out.description = m.description("schema", texts)
 	m.mergeApplied(&m.out.applied, applied, "schema")
+	m.joinApplied(&m.out.applied, applied)
 }

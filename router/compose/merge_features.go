@@ -63,6 +63,7 @@ func (m *merger) prepareFeatures() bool {
 			m.carryContext(uses)
 		}
 	}
+	m.linkJoined(uses)
 	m.carryComposed()
 	return len(m.c.errors) == 0
 }

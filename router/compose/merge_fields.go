@@ -104,6 +104,13 @@ func (m *merger) mergeField(f *fieldDef, sources []*fieldDef, o *overriding) {
 	}
 	m.addJoinFields(f, sources, same, o)
 	m.mergeApplied(&f.applied, applied, f.coordinate())
+	applied = nil
+	for i, s := range sources {
+		if s != nil {
+			applied = append(applied, appliedAt{i, s.applied})
+		}
+	}
+	m.joinApplied(&f.applied, applied)
 }
 
 func firstField(sources []*fieldDef) *fieldDef {

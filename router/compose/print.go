@@ -8,10 +8,10 @@ import (
 )
 
 // print writes the supergraph. Directives come first, then types, each sorted by name; within a type the order is that of
-// the subgraphs.
-func (m *merger) print() string {
+// the subgraphs. Without purposes, a reader need not know all linked specifications.
+func (m *merger) print(purposes bool) string {
 	p := &printer{}
-	p.schema(m)
+	p.schema(m, purposes)
 	type block struct {
 		name string
 		text func()
@@ -144,7 +144,7 @@ func (m *merger) joinTypes() []*typeDef {
 // printer writes schema definitions.
 type printer struct{ b strings.Builder }
 
-func (p *printer) schema(m *merger) {
+func (p *printer) schema(m *merger, purposes bool) {
 	p.description(m.out.description, "")
 	p.b.WriteString("schema\n")
 	links := []*directive{
@@ -152,7 +152,11 @@ func (p *printer) schema(m *merger) {
 		(&mergedFeature{identity: joinIdentity, version: m.joinVersion(), purpose: "EXECUTION"}).linkDirective(),
 	}
 	for _, f := range m.features {
-		links = append(links, f.linkDirective())
+		linked := *f
+		if !purposes {
+			linked.purpose = ""
+		}
+		links = append(links, linked.linkDirective())
 	}
 	for _, d := range append(links, m.out.applied...) {
 		p.b.WriteString("  ")

@@ -10,7 +10,7 @@ import (
 )
 
 // satisfiable proves that every query which the API admits can be planned, with the planner's own search.
-func satisfiable(sdl string, m *merger) []Error {
+func satisfiable(sdl string) []Error {
 	sg, err := supergraph.Parse(sdl)
 	if err != nil {
 		return []Error{{Code: codeInternal, Message: sprintf("The composed supergraph cannot be read: %v", err)}}

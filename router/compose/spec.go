@@ -37,6 +37,7 @@ func knownSpecs() []knownSpec {
 		{name: "policy", latest: 1, elements: []string{"@policy", "Policy"}},
 		{name: "cost", latest: 1, elements: []string{"@cost", "@listSize"}, federation: 9},
 		{name: "context", latest: 1, elements: []string{"@context", "@fromContext", "ContextFieldValue"}},
+		{name: "connect", latest: 4, elements: connectElements(), federation: 10},
 	}
 }
 

@@ -23,11 +23,12 @@ type Link struct {
 const apolloSpecs = "https://specs.apollo.dev/"
 
 // understood are the specifications with a purpose that this router acts on. A supergraph that links another one for
-// SECURITY or EXECUTION must not be served (link specification, "for:").
+// SECURITY or EXECUTION must not be served (link specification, "for:"). Cache tags name what a cache in front may keep, and change no
+// answer.
 var understood = map[string]bool{
 	apolloSpecs + "core": true, apolloSpecs + "link": true, apolloSpecs + "join": true, apolloSpecs + "tag": true,
 	apolloSpecs + "inaccessible": true, apolloSpecs + "authenticated": true, apolloSpecs + "requiresScopes": true,
-	apolloSpecs + "policy": true, apolloSpecs + "cost": true, apolloSpecs + "context": true,
+	apolloSpecs + "policy": true, apolloSpecs + "cost": true, apolloSpecs + "context": true, apolloSpecs + "cacheTag": true,
 }
 
 // links reads the links of the schema definition.
