@@ -267,7 +267,11 @@ func TestIncrementalPayloads(t *testing.T) {
 				`{"incremental":[{"data":{"rating":4.5},"path":["products",0]},{"data":null,"path":["products",1],"errors":[{"message":"no rating","path":["products",1,"rating"],"extensions":{"code":"SUBGRAPH_ERROR","service":"reviews"}}]},{"data":{"rating":4.5},"path":["products",2]}],"hasNext":false}`,
 			}},
 		{name: "a subgraph that is down costs its parts, and says so in each", query: `{ products { id ...@defer { name reviews { id } } } }`,
-			change: func(s *shelf) { s.broken["reviews"] = true; delete(s.data, "Product:3"); s.data["Product:3"] = s.data["Product:2"] }, want: []string{
+			change: func(s *shelf) {
+				s.broken["reviews"] = true
+				delete(s.data, "Product:3")
+				s.data["Product:3"] = s.data["Product:2"]
+			}, want: []string{
 				`{"data":{"products":[{"id":"1"},{"id":"2"},{"id":"2"}]},"hasNext":true}`,
 				`{"incremental":[` +
 					`{"data":{"name":"product 1","reviews":null},"path":["products",0],"errors":[{"message":"Service reviews is not available.","path":["products",0,"reviews"],"extensions":{"code":"SUBGRAPH_UNAVAILABLE","service":"reviews"}}]},` +

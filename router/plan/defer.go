@@ -36,29 +36,33 @@ type DeferError struct {
 // Error implements error.
 func (e *DeferError) Error() string { return e.Message }
 
-// Deferral tells which variables decide what an operation defers, in the order of their first use, and whether it defers
-// anything at all. A fragment is deferred unless its variable is false. The error is a [DeferError].
-func Deferral(doc *ast.QueryDocument, op *ast.OperationDefinition) (variables []string, deferred bool, err error) {
-	d := &deferral{doc: doc, op: op, spread: map[string]bool{}, labels: map[string]bool{}, deferring: map[*ast.Directive]bool{}}
-	if err := d.set(op.SelectionSet, true); err != nil {
-		return nil, false, err
-	}
-	return d.variables, d.found, nil
+// Deferral says what an operation defers.
+type Deferral struct {
+	// Always tells that fragments are deferred whatever the variables.
+	Always bool
+	// Variables decide on others, in the order of their first use: a fragment is deferred unless its variable is false.
+	Variables []string
 }
 
-// deferral looks through an operation for @defer.
-type deferral struct {
-	doc       *ast.QueryDocument
-	op        *ast.OperationDefinition
-	spread    map[string]bool
-	labels    map[string]bool
-	deferring map[*ast.Directive]bool
-	variables []string
-	found     bool
+// FindDeferral tells what an operation defers. The error is a [DeferError].
+func FindDeferral(doc *ast.QueryDocument, op *ast.OperationDefinition) (Deferral, error) {
+	d := &deferSearch{doc: doc, op: op, spread: map[string]bool{}, labels: map[string]bool{}, met: map[*ast.Directive]bool{}}
+	err := d.set(op.SelectionSet, true)
+	return d.found, err
+}
+
+// deferSearch looks through an operation for @defer.
+type deferSearch struct {
+	doc    *ast.QueryDocument
+	op     *ast.OperationDefinition
+	spread map[string]bool
+	labels map[string]bool
+	met    map[*ast.Directive]bool
+	found  Deferral
 }
 
 // set looks through a selection set; root tells that it is one of the operation's root type.
-func (d *deferral) set(set ast.SelectionSet, root bool) error {
+func (d *deferSearch) set(set ast.SelectionSet, root bool) error {
 	for _, s := range set {
 		var err error
 		switch s := s.(type) {
@@ -86,7 +90,7 @@ func (d *deferral) set(set ast.SelectionSet, root bool) error {
 }
 
 // fragment notes the @defer of a fragment.
-func (d *deferral) fragment(ds ast.DirectiveList, root bool) error {
+func (d *deferSearch) fragment(ds ast.DirectiveList, root bool) error {
 	dir := ds.ForName(deferDirective)
 	if dir == nil {
 		return nil
@@ -103,7 +107,7 @@ func (d *deferral) fragment(ds ast.DirectiveList, root bool) error {
 	case d.op.Operation == ast.Mutation && root:
 		return refuse("@defer cannot be used on the fields of Mutation, which run one after another: defer what is selected below them.")
 	}
-	if label := dir.Arguments.ForName("label"); label != nil && !d.deferring[dir] {
+	if label := dir.Arguments.ForName("label"); label != nil && !d.met[dir] {
 		switch {
 		case label.Value.Kind == ast.Variable:
 			return refuse("The label of @defer cannot be a variable: write it as text.")
@@ -112,9 +116,12 @@ func (d *deferral) fragment(ds ast.DirectiveList, root bool) error {
 		}
 		d.labels[label.Value.Raw] = label.Value.Kind != ast.NullValue
 	}
-	d.deferring[dir], d.found = true, true
-	if variable != "" && !slices.Contains(d.variables, variable) {
-		d.variables = append(d.variables, variable)
+	d.met[dir] = true
+	switch {
+	case variable == "":
+		d.found.Always = true
+	case !slices.Contains(d.found.Variables, variable):
+		d.found.Variables = append(d.found.Variables, variable)
 	}
 	return nil
 }

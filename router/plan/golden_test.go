@@ -111,7 +111,7 @@ func planText(t *testing.T, sg *supergraph.Supergraph, planner *plan.Planner, te
 	if len(errs) > 0 {
 		t.Fatalf("%s\n%v", text, errs)
 	}
-	if _, _, err := plan.Deferral(doc, doc.Operations[0]); err != nil {
+	if _, err := plan.FindDeferral(doc, doc.Operations[0]); err != nil {
 		return "refused: " + err.Error()
 	}
 	// Where @defer(if: $off) is written nothing is deferred.

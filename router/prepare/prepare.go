@@ -138,12 +138,16 @@ func (p *Preparer) prepare(query, name string) *Prepared {
 		return refusal("INTROSPECTION_DISABLED", "Introspection is switched off here: read the schema where it is published.")
 	}
 	out := &Prepared{Kind: kindOf(op), Name: op.Name, Hash: hashOf(query), schema: p.sg.API(), variables: compileVariables(op)}
-	var denied func(typeName, field string) bool
+	defers, refused := findDeferral(doc, op)
+	if refused != nil {
+		return refused
+	}
+	var options plan.Options
 	needs := requirements{rules: p.authorise}
 	if !p.authorise.Empty() {
-		denied = needs.note
+		options.Denied = needs.note
 	}
-	program, refused := p.plan(doc, op, denied)
+	program, refused := p.plan(doc, op, options)
 	if refused != nil {
 		return refused
 	}
@@ -151,15 +155,15 @@ func (p *Preparer) prepare(query, name string) *Prepared {
 	switch {
 	case len(needs.ids) > maxRequirements:
 		return refusal("OPERATION_TOO_COMPLEX", "The operation selects fields with %d different requirements: at most %d are taken.", len(needs.ids), maxRequirements)
-	case len(needs.ids) > 0:
-		out.variants = &variants{preparer: p, doc: doc, op: op, requirements: needs.ids, byMask: map[uint64]*variant{}}
+	case len(needs.ids) > 0 || !defers.none():
+		out.variants = &variants{preparer: p, doc: doc, op: op, requirements: needs.ids, defers: defers, byKey: map[variantKey]*variant{}}
 	}
 	return out
 }
 
 // plan plans and compiles an operation, without the fields that are denied.
-func (p *Preparer) plan(doc *ast.QueryDocument, op *ast.OperationDefinition, denied func(typeName, field string) bool) (*execute.Program, *Prepared) {
-	planned, err := p.planner.PlanFor(doc, op.Name, plan.Options{Denied: denied})
+func (p *Preparer) plan(doc *ast.QueryDocument, op *ast.OperationDefinition, options plan.Options) (*execute.Program, *Prepared) {
+	planned, err := p.planner.PlanFor(doc, op.Name, options)
 	if err != nil {
 		var limit *plan.LimitError
 		if errors.As(err, &limit) {

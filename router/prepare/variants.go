@@ -9,11 +9,15 @@ import (
 
 	"github.com/lethe/lethe/router/authorise"
 	"github.com/lethe/lethe/router/execute"
+	"github.com/lethe/lethe/router/plan"
 )
 
 // Traits are what of a request decides which of an operation's programs it takes.
 type Traits struct {
 	Grants authorise.Grants
+	// Parts tells that the client takes the response in parts, so that @defer counts, under the values of its variables.
+	Parts  bool
+	Values *Values
 }
 
 // maxVariants bounds how many programs are kept of one operation beside the first. Identities fall into few classes, by
@@ -29,12 +33,16 @@ type variants struct {
 	doc          *ast.QueryDocument
 	op           *ast.OperationDefinition
 	requirements []int // of the fields that it selects
+	defers       deferral
 
-	mu     sync.Mutex
-	byMask map[uint64]*variant
+	mu    sync.Mutex
+	byKey map[variantKey]*variant
 }
 
-// variant is the program for those who do not meet some of the requirements.
+// variantKey tells programs of one operation apart: which of its requirements are not met, and what is deferred.
+type variantKey struct{ unmet, deferred uint64 }
+
+// variant is the program for those who do not meet some of the requirements, or who take the response in parts.
 type variant struct {
 	once    sync.Once
 	program *execute.Program
@@ -52,38 +60,46 @@ func (p *Prepared) For(t Traits) (*execute.Program, gqlerror.List) {
 			unmet |= 1 << i
 		}
 	}
-	if unmet == 0 {
+	key := variantKey{unmet: unmet}
+	if t.Parts {
+		key.deferred = p.variants.defers.active(t.Values)
+	}
+	if key == (variantKey{}) {
 		return p.Program, nil
 	}
-	return p.variants.get(unmet)
+	return p.variants.get(key)
 }
 
-func (v *variants) get(unmet uint64) (*execute.Program, gqlerror.List) {
+func (v *variants) get(key variantKey) (*execute.Program, gqlerror.List) {
 	v.mu.Lock()
-	one := v.byMask[unmet]
+	one := v.byKey[key]
 	if one == nil {
 		one = &variant{}
-		if len(v.byMask) < maxVariants {
-			v.byMask[unmet] = one
+		if len(v.byKey) < maxVariants {
+			v.byKey[key] = one
 		}
 	}
 	v.mu.Unlock()
 	one.once.Do(func() {
 		one.errors = refusal("INTERNAL", "Something went wrong in the router.").Errors // unless planning ends
-		one.program, one.errors = v.plan(unmet)
+		one.program, one.errors = v.plan(key)
 	})
 	return one.program, one.errors
 }
 
 // plan plans the operation without the fields whose requirements are not met.
-func (v *variants) plan(unmet uint64) (*execute.Program, gqlerror.List) {
+func (v *variants) plan(key variantKey) (*execute.Program, gqlerror.List) {
 	rules := v.preparer.authorise
-	program, refused := v.preparer.plan(v.doc, v.op, func(typeName, field string) bool {
-		return slices.ContainsFunc(rules.Of(typeName, field), func(id int) bool {
-			i, _ := slices.BinarySearch(v.requirements, id)
-			return unmet&(1<<i) != 0
-		})
-	})
+	options := plan.Options{Defer: v.defers.option(key.deferred)}
+	if key.unmet != 0 {
+		options.Denied = func(typeName, field string) bool {
+			return slices.ContainsFunc(rules.Of(typeName, field), func(id int) bool {
+				i, _ := slices.BinarySearch(v.requirements, id)
+				return key.unmet&(1<<i) != 0
+			})
+		}
+	}
+	program, refused := v.preparer.plan(v.doc, v.op, options)
 	if refused != nil {
 		return nil, refused.Errors
 	}

@@ -25,6 +25,7 @@ type exchange struct {
 	r        *http.Request
 	id       string
 	media    string
+	parts    *partsForm        // in which deferred parts are sent; nil where the client takes a response whole
 	stream   framing           // in which subscriptions are answered; nil where the client takes none
 	streamed int               // bytes that were sent as a stream
 	entered  bool              // it is one of the requests under way
@@ -52,9 +53,12 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request, id string) {
 func (s *Server) answer(x *exchange) {
 	var ok bool
 	accept := x.r.Header["Accept"]
-	x.stream = streamAccepted(accept)
+	x.stream, x.parts = streamAccepted(accept), partsAccepted(accept)
 	if x.media, ok = accepted(accept); !ok && x.stream != nil {
 		x.media, ok = eventStreamType, true
+	}
+	if !ok && x.parts != nil {
+		x.media, ok = plainJSON, true
 	}
 	if !ok {
 		x.media = plainJSON
@@ -132,12 +136,12 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		s.stream(ctx, x, e)
 		return
 	}
-	program, errs := prepared.For(prepare.Traits{Grants: authorise.FromContext(ctx)})
-	if len(errs) > 0 {
+	if errs := prepared.Coerce(&x.values, x.variables); len(errs) > 0 {
 		x.reject(errs)
 		return
 	}
-	if errs := prepared.Coerce(&x.values, x.variables); len(errs) > 0 {
+	program, errs := prepared.For(prepare.Traits{Grants: authorise.FromContext(ctx), Parts: x.parts != nil, Values: &x.values})
+	if len(errs) > 0 {
 		x.reject(errs)
 		return
 	}
@@ -146,6 +150,10 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 	}}
 	if s.config().QueryPlans && x.r.Header.Get(planHeader) != "" {
 		req.Extensions = queryPlan(program.Plan())
+	}
+	if program.Incremental() {
+		s.sendParts(ctx, x, e, program, req)
+		return
 	}
 	var outcome execute.Outcome
 	x.out, outcome = e.execute.Execute(ctx, program, req, x.out[:0])
