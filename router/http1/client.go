@@ -22,6 +22,8 @@ type Request struct {
 	Repeatable bool
 	// Deadline is when it is given up; zero for never.
 	Deadline time.Time
+	// Limit bounds the body of the answer, in bytes.
+	Limit int64
 }
 
 // Response is what came back.
@@ -45,7 +47,6 @@ func (e *TooLargeError) Error() string {
 type Client struct {
 	addr   string
 	dialer net.Dialer
-	limit  int64 // of a body
 
 	mu     sync.Mutex
 	idle   []*conn // the last used at the end
@@ -60,9 +61,9 @@ const (
 	dialFor = 3 * time.Second
 )
 
-// NewClient gives a client for a host, given as host:port, that takes bodies up to limit bytes.
-func NewClient(addr string, limit int64) *Client {
-	return &Client{addr: addr, limit: limit, dialer: net.Dialer{Timeout: dialFor, KeepAlive: 30 * time.Second}}
+// NewClient gives a client for a host, given as host:port.
+func NewClient(addr string) *Client {
+	return &Client{addr: addr, dialer: net.Dialer{Timeout: dialFor, KeepAlive: 30 * time.Second}}
 }
 
 // Close closes the connections that no request uses; those in use are closed after it.
@@ -97,7 +98,7 @@ func (c *Client) Post(ctx context.Context, req *Request, into []byte) (Response,
 		if err != nil {
 			return Response{Body: into}, err
 		}
-		resp, err := k.exchange(ctx, req, into, c.limit)
+		resp, err := k.exchange(ctx, req, into)
 		if err == nil {
 			if resp.keep {
 				c.put(k)
@@ -202,7 +203,7 @@ type answered struct {
 }
 
 // exchange sends a request and reads the response to it.
-func (k *conn) exchange(ctx context.Context, req *Request, into []byte, limit int64) (out answered, err error) {
+func (k *conn) exchange(ctx context.Context, req *Request, into []byte) (out answered, err error) {
 	out.Body, out.silent = into, true
 	if err := k.SetDeadline(req.Deadline); err != nil {
 		return out, err
@@ -232,13 +233,13 @@ func (k *conn) exchange(ctx context.Context, req *Request, into []byte, limit in
 	case h.status == 204 || h.status == 304:
 		out.keep = h.keep && h.length <= 0
 	case h.chunked:
-		out.Body, err = k.readChunks(into, limit)
+		out.Body, err = k.readChunks(into, req.Limit)
 		out.keep = h.keep
 	case h.length >= 0:
-		out.Body, err = k.readLength(into, h.length, limit)
+		out.Body, err = k.readLength(into, h.length, req.Limit)
 		out.keep = h.keep
 	default:
-		out.Body, err = k.readAll(into, limit)
+		out.Body, err = k.readAll(into, req.Limit)
 	}
 	if err != nil {
 		return out, fmt.Errorf("read the answer: %w", err)

@@ -25,13 +25,14 @@ func headEnd(b []byte) int {
 	return -1
 }
 
-// nextLine takes a line from the head, without its end.
-func nextLine(head []byte) (line, rest []byte) {
+// nextLine takes a line from the head, without its end. It reports false for a line that ends in another way than with
+// CRLF, which some take for an end and some do not.
+func nextLine(head []byte) (line, rest []byte, ok bool) {
 	i := bytes.IndexByte(head, '\n')
-	if i < 0 {
-		return head, nil
+	if i < 1 || head[i-1] != '\r' {
+		return nil, nil, false
 	}
-	return bytes.TrimSuffix(head[:i], []byte("\r")), head[i+1:]
+	return head[:i-1], head[i+1:], true
 }
 
 // splitField takes a header line apart. It reports false for what RFC 9112, section 5, does not allow: no name, space

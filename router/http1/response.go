@@ -47,8 +47,10 @@ func (k *conn) readHead() (head, error) {
 
 func (k *conn) parseHead(text []byte) (head, error) {
 	h := head{length: -1}
-	line, rest := nextLine(text)
+	line, rest, ok := nextLine(text)
 	switch {
+	case !ok:
+		return h, errMalformed
 	case bytes.HasPrefix(line, []byte("HTTP/1.1 ")):
 		h.keep = true
 	case bytes.HasPrefix(line, []byte("HTTP/1.0 ")):
@@ -69,7 +71,10 @@ func (k *conn) parseHead(text []byte) (head, error) {
 	}
 	var contentType, encoding []byte
 	for {
-		if line, rest = nextLine(rest); len(line) == 0 {
+		if line, rest, ok = nextLine(rest); !ok {
+			return h, errMalformed
+		}
+		if len(line) == 0 {
 			break
 		}
 		name, value, ok := splitField(line)

@@ -117,6 +117,7 @@ func (s *Server) swap(old, e *engine) {
 		}
 		left = left || to.url != nil && !hosts[to.url.Host]
 	}
+	s.hosts.keep(hosts)
 	if left {
 		s.client.CloseIdleConnections() // some lead to where nothing is asked any more
 	}

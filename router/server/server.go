@@ -57,6 +57,7 @@ type Server struct {
 	streams  streams
 	metrics  *metrics
 	client   *http.Client
+	hosts    *hosts
 
 	persisted *persisted.Store
 	queries   queryCounters
@@ -68,7 +69,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}}
+	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}, hosts: newHosts()}
 	s.streams.life, s.streams.stop = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s)
 	var shared persisted.Shared
@@ -113,6 +114,7 @@ func (s *Server) StopWith(ctx context.Context) error {
 func (s *Server) Close() {
 	s.streams.stop(errStopping)
 	s.client.CloseIdleConnections()
+	s.hosts.keep(nil)
 }
 
 // ServeHTTP implements http.Handler.

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lethe/lethe/router/execute"
+	"github.com/lethe/lethe/router/http1"
 	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/supergraph"
 )
@@ -37,6 +38,7 @@ type subgraph struct {
 	url     *url.URL // nil where none is known
 	timeout time.Duration
 	seconds prometheus.Observer
+	plain   *plainHost // nil where net/http is needed: for TLS, a proxy, or credentials in the address
 	follows SubgraphSubscriptions
 }
 
@@ -70,7 +72,7 @@ func (s *Server) newSubgraphs(graph *supergraph.Supergraph, config *Config) (*su
 			if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 				return nil, fmt.Errorf("the address of subgraph %s is %q: it must be an http or https URL", g.Name, address)
 			}
-			to.url = u
+			to.url, to.plain = u, s.hosts.plain(u)
 		}
 		out.byName[g.Name] = to
 	}
@@ -89,9 +91,12 @@ func (s *subgraphs) Call(ctx context.Context, call execute.Call, into []byte) ([
 		return into, s.failure(call.Subgraph, &execute.Failure{Code: execute.CodeUnavailable, Message: "has no address: its part of the response is missing"})
 	}
 	began := time.Now()
-	asked, cancel := context.WithTimeout(ctx, to.timeout)
-	defer cancel()
-	into, err := s.send(asked, to, call, into)
+	var err error
+	if to.plain != nil {
+		into, err = s.post(ctx, to, call, into, began.Add(to.timeout))
+	} else {
+		into, err = s.send(ctx, to, call, into)
+	}
 	to.seconds.Observe(time.Since(began).Seconds())
 	if err != nil {
 		return into, s.failure(to.name, classify(err))
@@ -112,6 +117,8 @@ func trailed(t execute.Trail) http.Header {
 }
 
 func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, into []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, to.timeout)
+	defer cancel()
 	header := trailed(call.Trail)
 	header["Content-Type"], header["Accept"] = jsonType, jsonType
 	if call.Kind != plan.Mutation {
@@ -136,13 +143,16 @@ func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, i
 	if into, err = readAll(into, resp, s.limit); err != nil {
 		return into, err
 	}
-	// GraphQL errors come with any status; what does not look like them is none of a subgraph's answers, and a subgraph
-	// that refuses the router has nothing to say to the client.
-	if resp.StatusCode >= 300 && (!isResponse(resp.Header.Get("Content-Type"), into) ||
-		resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) {
-		return into, fmt.Errorf("status %d", resp.StatusCode)
+	return into, acceptable(resp.StatusCode, resp.Header.Get("Content-Type"), into)
+}
+
+// acceptable tells by an error what is none of a subgraph's answers. GraphQL errors come with any status; what does not
+// look like them is none, and a subgraph that refuses the router has nothing to say to the client.
+func acceptable(status int, contentType string, body []byte) error {
+	if status >= 300 && (!isResponse(contentType, body) || status == http.StatusUnauthorized || status == http.StatusForbidden) {
+		return fmt.Errorf("status %d", status)
 	}
-	return into, nil
+	return nil
 }
 
 func isResponse(contentType string, body []byte) bool {
@@ -183,9 +193,10 @@ func (e *tooLargeError) Error() string {
 // classify says what a client may know of why a subgraph gave no answer.
 func classify(err error) *execute.Failure {
 	var large *tooLargeError
+	var larger *http1.TooLargeError
 	var timeout net.Error
 	switch {
-	case errors.As(err, &large):
+	case errors.As(err, &large) || errors.As(err, &larger):
 		return &execute.Failure{Code: execute.CodeInvalidResponse, Message: "answered with more than is taken: ask for less at once", Cause: err}
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
 		return &execute.Failure{Code: execute.CodeTimeout, Message: "did not answer in time: its part of the response is missing", Cause: err}
