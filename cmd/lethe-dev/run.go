@@ -115,13 +115,7 @@ func (g *group) serve(opened *process.Opened, ln net.Listener) {
 	g.opened = append(g.opened, opened)
 	g.mu.Unlock()
 	g.wg.Go(func() {
-		var err error
-		if opened.Whole {
-			err = chassis.ServeHandler(ctx, g.log, ln, opened.Service.Handler, opened.Service.Run...)
-		} else {
-			err = chassis.Serve(ctx, g.log, ln, opened.Service)
-		}
-		if err != nil {
+		if err := opened.Serve(ctx, g.log, ln); err != nil {
 			failed <- fmt.Errorf("%s stopped: %w", opened.Service.Name, err)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lethe/lethe/chassis"
+	"github.com/lethe/lethe/router/http1"
 	"github.com/lethe/lethe/router/persisted"
 )
 
@@ -58,6 +60,7 @@ type Server struct {
 	metrics  *metrics
 	client   *http.Client
 	hosts    *hosts
+	fronts   sync.Map // *http1.Listener
 
 	persisted *persisted.Store
 	queries   queryCounters
@@ -98,8 +101,19 @@ func Run(ctx context.Context, ln net.Listener, o Options) error {
 		return errors.Join(err, ln.Close())
 	}
 	defer s.Close()
-	return chassis.ServeHandler(ctx, o.Log, ln, s, s.StopWith)
+	return chassis.ServeHandler(ctx, o.Log, s.Front(ln), s, s.StopWith)
 }
+
+// Front gives a listener that answers most of the requests to /graphql at once, at a fraction of what net/http takes, and
+// leaves to an HTTP server those that it does not know how to. It ends with [Server.Close].
+func (s *Server) Front(ln net.Listener) net.Listener {
+	l := http1.Listen(ln, http1.Options{Path: "/graphql", Handler: s})
+	s.fronts.Store(l, nil)
+	return l
+}
+
+// drain is how long requests under way may take when the router is closed.
+const drain = 1500 * time.Millisecond
 
 // StopWith ends the subscriptions when ctx is done, so that their clients go elsewhere: a server that stops waits for what
 // is under way.
@@ -113,6 +127,14 @@ func (s *Server) StopWith(ctx context.Context) error {
 // no request uses.
 func (s *Server) Close() {
 	s.streams.stop(errStopping)
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	s.fronts.Range(func(l, _ any) bool {
+		if front, ok := l.(*http1.Listener); ok {
+			front.Drain(ctx)
+		}
+		return true
+	})
 	s.client.CloseIdleConnections()
 	s.hosts.keep(nil)
 }

@@ -100,10 +100,7 @@ func serve(ctx context.Context, sys System, env *chassis.Env, s server, p opener
 		err = errors.Join(err, opened.Close(stop))
 	}()
 	log.Info("serving", "service", opened.Service.Name, "addr", ln.Addr().String())
-	if opened.Whole {
-		return chassis.ServeHandler(ctx, log, ln, opened.Service.Handler, opened.Service.Run...)
-	}
-	return chassis.Serve(ctx, log, ln, opened.Service)
+	return opened.Serve(ctx, log, ln)
 }
 
 func listenAddress(env *chassis.Env, s server) string {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -97,7 +98,20 @@ type Opened struct {
 	Service *chassis.Service
 	// Whole says that the handler brings its own /health, /ready and /metrics.
 	Whole bool
+	// front, where set, answers before the HTTP server what it can.
+	front func(net.Listener) net.Listener
 	close func(context.Context) error
+}
+
+// Serve serves the process on ln until ctx is done.
+func (o *Opened) Serve(ctx context.Context, log *slog.Logger, ln net.Listener) error {
+	if !o.Whole {
+		return chassis.Serve(ctx, log, ln, o.Service)
+	}
+	if o.front != nil {
+		ln = o.front(ln)
+	}
+	return chassis.ServeHandler(ctx, log, ln, o.Service.Handler, o.Service.Run...)
 }
 
 // Close closes the process's connections, after its service has stopped.

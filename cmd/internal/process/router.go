@@ -129,7 +129,7 @@ func (r *Router) Open(_ context.Context, log *slog.Logger) (*Opened, error) {
 		Service: &chassis.Service{Name: "router", Handler: h, Run: []func(context.Context) error{
 			func(ctx context.Context) error { return watcher.Run(ctx, s) },
 			s.StopWith,
-		}}, Whole: true,
+		}}, Whole: true, front: s.Front,
 		close: func(context.Context) error { s.Close(); return closeRedis() },
 	}, nil
 }
