@@ -12,6 +12,7 @@ type builder struct {
 	search    *search
 	operation *Operation
 	steps     []*step
+	locations locations
 }
 
 // step is a request to a subgraph in the making.
@@ -24,10 +25,13 @@ type step struct {
 	represent []*represented
 	key       string // the text of the key by which entities are entered
 	deps      map[*step]bool
-	guard     Guard
-	guarded   bool // whether guard was set at all
-	contexts  []*contextual
-	level     int // how many steps come before it one after another
+	// dependants are the steps that wait for this one; known while plans are made smaller.
+	dependants map[*step]bool
+	gone       bool // absorbed by another
+	guard      Guard
+	guarded    bool // whether guard was set at all
+	contexts   []*contextual
+	level      int // how many steps come before it one after another
 	// part is the group of the root vertex that a root step was made for; deferred is the group that needs the step, 0
 	// where the initial answer does.
 	part, deferred deferredGroup

@@ -15,7 +15,7 @@ func (b *builder) fetches() []*Fetch {
 	for i, st := range order {
 		ids[st] = i
 	}
-	ancestors := make([]map[int]bool, len(order))
+	ancestors := make([]bits, len(order))
 	out := make([]*Fetch, len(order))
 	for i, st := range order {
 		f := &Fetch{ID: i, Subgraph: b.search.g.sg.Subgraphs()[st.subgraph].Name, Kind: Query, Guard: st.guard, Batch: st.batch, Deferred: st.deferred.ids()}
@@ -28,15 +28,13 @@ func (b *builder) fetches() []*Fetch {
 			f.DependsOn = append(f.DependsOn, ids[d])
 		}
 		slices.Sort(f.DependsOn)
-		ancestors[i] = map[int]bool{}
+		ancestors[i] = make(bits, len(order)/64+1)
 		for _, d := range f.DependsOn {
-			for a := range ancestors[d] {
-				ancestors[i][a] = true
-			}
+			ancestors[i].addAll(ancestors[d])
 		}
-		f.DependsOn = slices.DeleteFunc(f.DependsOn, func(d int) bool { return ancestors[i][d] })
+		f.DependsOn = slices.DeleteFunc(f.DependsOn, func(d int) bool { return ancestors[i].has(d) })
 		for _, d := range f.DependsOn {
-			ancestors[i][d] = true
+			ancestors[i].add(d)
 		}
 		f.Selections = b.selections(st.root)
 		for _, r := range st.represent {
@@ -50,6 +48,19 @@ func (b *builder) fetches() []*Fetch {
 		out[i] = f
 	}
 	return out
+}
+
+// bits is a set of small numbers.
+type bits []uint64
+
+func (b bits) has(n int) bool { return b[n/64]&(1<<(n%64)) != 0 }
+
+func (b bits) add(n int) { b[n/64] |= 1 << (n % 64) }
+
+func (b bits) addAll(o bits) {
+	for i, w := range o {
+		b[i] |= w
+	}
 }
 
 // order sorts the steps topologically, by when they can start and then by when they were made.

@@ -1,8 +1,11 @@
 package plan
 
+import "slices"
+
 // optimise runs the passes that make a plan smaller, and those that settle when its steps go out.
 func (b *builder) optimise() {
 	b.settleDeferred()
+	b.link()
 	b.mergeSame()
 	b.mergeTypes()
 	if b.search.kind == Mutation {
@@ -11,6 +14,23 @@ func (b *builder) optimise() {
 	b.settleGuards()
 	b.levels()
 	b.batch()
+}
+
+// link lets each step know those that wait for it.
+func (b *builder) link() {
+	for _, st := range b.steps {
+		st.dependants = map[*step]bool{}
+	}
+	for _, st := range b.steps {
+		for d := range st.deps {
+			d.dependants[st] = true
+		}
+	}
+}
+
+// sweep drops the steps that others absorbed.
+func (b *builder) sweep() {
+	b.steps = slices.DeleteFunc(b.steps, func(st *step) bool { return st.gone })
 }
 
 // settleGuards gives each step a guard that holds whenever its own leaves or a step after it take part.

@@ -21,22 +21,20 @@ func (b *builder) mergeSame() {
 
 func (b *builder) mergeOne() bool {
 	b.levels()
-	awaited := map[*step]bool{}
-	for _, st := range b.steps {
-		for d := range st.deps {
-			awaited[d] = true
-		}
+	type entry struct {
+		subgraph, location int
+		deferred, key      string
 	}
-	at := map[string][]*step{}
+	at := map[entry][]*step{}
 	merged := false
-	for _, st := range slices.Clone(b.steps) {
+	for _, st := range b.steps {
 		if !st.entity || len(st.contexts) > 0 {
 			continue
 		}
-		mark := itoa(st.subgraph) + st.deferred.mark() + " " + st.key + st.place.location()
+		mark := entry{st.subgraph, b.locations.of(st.place), st.deferred.mark(), st.key}
 		joined := false
 		for i, o := range at[mark] {
-			if !b.mergeable(o, st, awaited) {
+			if !b.mergeable(o, st) {
 				continue
 			}
 			b.absorb(o, st)
@@ -48,6 +46,7 @@ func (b *builder) mergeOne() bool {
 			at[mark] = append(at[mark], st)
 		}
 	}
+	b.sweep()
 	return merged
 }
 
@@ -71,19 +70,7 @@ func (b *builder) levels() {
 	}
 }
 
-// location names the objects of the response that a place holds.
-func (p *place) location() string {
-	var b strings.Builder
-	for ; p.slot != nil; p = p.parent {
-		b.WriteString("\x00")
-		b.WriteString(p.slot.logical())
-		b.WriteString("\x00")
-		b.WriteString(p.class.key())
-	}
-	return b.String()
-}
-
-func (b *builder) mergeable(x, y *step, awaited map[*step]bool) bool {
+func (b *builder) mergeable(x, y *step) bool {
 	for _, r := range x.represent {
 		for _, o := range y.represent {
 			untyped := r.types == nil || o.types == nil
@@ -108,7 +95,7 @@ func (b *builder) mergeable(x, y *step, awaited map[*step]bool) bool {
 	if early.level > late.level {
 		early, late = late, early
 	}
-	if early.level != late.level && awaited[early] {
+	if early.level != late.level && len(early.dependants) > 0 {
 		return false
 	}
 	return b.optional(x, y) && b.optional(y, x) && !late.reaches(early, map[*step]bool{}) && !early.reaches(late, map[*step]bool{})
@@ -206,16 +193,16 @@ func (b *builder) absorb(x, y *step) {
 		x.admit(y.guard)
 	}
 	for d := range y.deps {
-		x.deps[d] = true
+		delete(d.dependants, y)
+		x.deps[d], d.dependants[x] = true, true
 	}
-	b.steps = slices.DeleteFunc(b.steps, func(st *step) bool { return st == y })
-	for _, st := range b.steps {
-		if st.deps[y] {
-			delete(st.deps, y)
-			st.deps[x] = true
-		}
+	for st := range y.dependants {
+		delete(st.deps, y)
+		st.deps[x], x.dependants[st] = true, true
 	}
+	y.gone = true
 	delete(x.deps, x)
+	delete(x.dependants, x)
 }
 
 // send adds a representation. Types that have one already send the fields of both.

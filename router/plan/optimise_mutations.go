@@ -17,6 +17,7 @@ func (b *builder) chainMutations() {
 		}
 		i++
 	}
+	b.sweep()
 	for i, st := range roots {
 		if i == 0 {
 			continue

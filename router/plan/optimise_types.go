@@ -8,15 +8,16 @@ import "slices"
 //	nodes|B.rel ▸ c(id) { x }      ─▶      nodes|A|B.rel ▸ c(id) { x }
 func (b *builder) mergeTypes() {
 	b.levels()
-	at := map[string][]*step{}
-	for _, st := range slices.Clone(b.steps) {
+	type entry struct {
+		subgraph, level, way int
+		deferred, key        string
+	}
+	at := map[entry][]*step{}
+	for _, st := range b.steps {
 		if !st.entity || len(st.contexts) > 0 {
 			continue
 		}
-		mark := itoa(st.subgraph) + st.deferred.mark() + " " + itoa(st.level) + " " + st.key
-		for p := st.place; p.slot != nil; p = p.parent {
-			mark += "\x00" + p.slot.logical()
-		}
+		mark := entry{st.subgraph, st.level, b.locations.way(st.place), st.deferred.mark(), st.key}
 		joined := false
 		for _, o := range at[mark] {
 			if !sameRepresentations(o, st) || !sameSelection(o.root, st.root) {
@@ -33,6 +34,7 @@ func (b *builder) mergeTypes() {
 			at[mark] = append(at[mark], st)
 		}
 	}
+	b.sweep()
 }
 
 // joinPlaces gives a place that holds what both hold, nil when there is none that holds nothing else: they may differ in
