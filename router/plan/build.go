@@ -12,7 +12,6 @@ type builder struct {
 	search    *search
 	operation *Operation
 	steps     []*step
-	locations locations
 }
 
 // step is a request to a subgraph in the making.
@@ -103,6 +102,7 @@ func (b *builder) stand(v *vertex) *site {
 	default:
 		v.site = b.entitySite(v)
 	}
+	b.search.stood++
 	return v.site
 }
 

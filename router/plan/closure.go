@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 
@@ -125,6 +126,7 @@ func (s *search) closure(p *place, class typeSet) (*closure, error) {
 	targets := s.targets(class)
 	for {
 		settled := len(c.vertices)
+		whence := from(c.vertices[:settled:settled])
 		for i := range targets {
 			t := &targets[i]
 			if t.done || s.excluded[t.subgraph] > 0 {
@@ -133,7 +135,7 @@ func (s *search) closure(p *place, class typeSet) (*closure, error) {
 			if err := s.spend(settled); err != nil {
 				return nil, err
 			}
-			if v := s.move(p, c.vertices[:settled], class, t, t.subgraph, p.moved); v != nil {
+			if v := s.move(p, whence, class, t, t.subgraph, p.moved); v != nil {
 				t.done = true
 				c.vertices = append(c.vertices, v)
 			}
@@ -247,17 +249,17 @@ func commonKeys(keys []*keyNode, in *typeIn) []*keyNode {
 
 // move finds the cheapest way to a target from some vertices, not counting those of the subgraph except; nil when there is
 // none. In moved are the vertices that serve more than one class.
-func (s *search) move(p *place, from []*vertex, class typeSet, t *target, except int, moved map[string]*vertex) *vertex {
+func (s *search) move(p *place, from *vantage, class typeSet, t *target, except int, moved map[string]*vertex) *vertex {
 	if t.real {
 		// A real interface is entered by its own key only from an interface object, which knows no runtime type.
-		if !hasObject(from, t.object) {
+		if !hasObject(from.vertices, t.object) {
 			return nil
 		}
-	} else if t.object == nil && onlyObjects(from) {
+	} else if t.object == nil && onlyObjects(from.vertices) {
 		return nil
 	}
 	sent := class
-	if t.typed = t.object == nil || !hasObject(from, t.object); !t.typed {
+	if t.typed = t.object == nil || !hasObject(from.vertices, t.object); !t.typed {
 		// Whatever stands here is sent under the interface's name.
 		sent = t.object.possible
 	}
@@ -309,14 +311,14 @@ func onlyObjects(vs []*vertex) bool {
 
 // keyNeeds finds the cheapest key of a target that can be read at the vertices, not counting those of the subgraph
 // except. A key that no vertex answers whole may still be gathered from several subgraphs.
-func (s *search) keyNeeds(from []*vertex, class typeSet, t *target, except int) ([]*need, []*vertex, *keyNode) {
+func (s *search) keyNeeds(from *vantage, class typeSet, t *target, except int) ([]*need, []*vertex, *keyNode) {
 	s.conditions++
 	defer func() { s.conditions-- }()
 	var needs []*need
 	var deps []*vertex
 	var best *keyNode
 	cost := 0
-	for _, read := range []func([]*vertex, typeSet, *keyNode, int) ([]*need, []*vertex, bool){s.readKey, s.gatherKey} {
+	for _, read := range []func(*vantage, typeSet, *keyNode, int) ([]*need, []*vertex, bool){s.readKeyOf, s.gatherKey} {
 		for _, k := range t.keys {
 			n, d, ok := read(from, class, k, except)
 			if !ok {
@@ -330,13 +332,13 @@ func (s *search) keyNeeds(from []*vertex, class typeSet, t *target, except int) 
 			break
 		}
 	}
-	if best == nil || !t.typed || !someObject(from) {
+	if best == nil || !t.typed || !someObject(from.vertices) {
 		return needs, deps, best
 	}
 	// Among interface objects the runtime type is one more thing to find out.
 	it := &item{name: typenameField, types: class, leaf: true}
 	var options []*vertex
-	for _, v := range from {
+	for _, v := range from.vertices {
 		if s.direct(v, class, typenameField) && v.avoids(except) {
 			options = append(options, v)
 		}
@@ -359,7 +361,7 @@ func someObject(vs []*vertex) bool {
 
 // gatherKey finds where the items of a key can be read when some have parts that the subgraph of the item itself does not
 // answer: below such an item one moves on, as for a requirement.
-func (s *search) gatherKey(from []*vertex, class typeSet, k *keyNode, except int) ([]*need, []*vertex, bool) {
+func (s *search) gatherKey(from *vantage, class typeSet, k *keyNode, except int) ([]*need, []*vertex, bool) {
 	var needs []*need
 	var deps []*vertex
 	for _, it := range k.items {
@@ -368,14 +370,14 @@ func (s *search) gatherKey(from []*vertex, class typeSet, k *keyNode, except int
 			continue
 		}
 		single := &keyNode{text: k.text, items: []*item{it}}
-		if n, d, ok := s.readKey(from, types, single, except); ok {
+		if n, d, ok := s.readKey(from.vertices, types, single, except); ok {
 			needs, deps = append(needs, n...), append(deps, d...)
 			continue
 		}
 		if it.leaf {
 			return nil, nil, false
 		}
-		n, ok := s.gatherItem(from, types, it, except)
+		n, ok := s.gatherItem(from.vertices, types, it, except)
 		if !ok {
 			return nil, nil, false
 		}
@@ -386,17 +388,6 @@ func (s *search) gatherKey(from []*vertex, class typeSet, k *keyNode, except int
 		needs = append(needs, n...)
 	}
 	return needs, unique(deps), true
-}
-
-// cheapest gives the option that costs least beside what is needed anyway.
-func (s *search) cheapest(deps, options []*vertex) *vertex {
-	best := options[0]
-	for _, o := range options[1:] {
-		if s.cost(append(deps[:len(deps):len(deps)], o)...) < s.cost(append(deps[:len(deps):len(deps)], best)...) {
-			best = o
-		}
-	}
-	return best
 }
 
 // avoids tells whether a vertex is reached without the subgraph that is to be entered: what is gathered there to enter it
@@ -475,6 +466,52 @@ func (s *search) gatherItem(from []*vertex, types typeSet, it *item, except int)
 	return needs, ok && err == nil
 }
 
+// vantage is a set of vertices, and where keys can be read at them.
+type vantage struct {
+	vertices []*vertex
+	read     map[reading]readings
+}
+
+// reading is a key of objects of a class, or of the interface owner.
+type reading struct {
+	key, class string
+	owner      *typeNode
+}
+
+type readings struct {
+	needs []*need
+	deps  []*vertex
+	ok    bool
+}
+
+func from(vertices []*vertex) *vantage {
+	return &vantage{vertices: vertices, read: map[reading]readings{}}
+}
+
+// readKeyOf is readKey where the same key is read for one subgraph after another: what is best of all is also best without
+// the vertices that one of them may not be entered from, unless it is one of those.
+func (s *search) readKeyOf(from *vantage, class typeSet, k *keyNode, except int) ([]*need, []*vertex, bool) {
+	mark := reading{key: k.text, class: class.key(), owner: k.items[0].decl}
+	if mark.owner != nil && !mark.owner.abstract {
+		mark.owner = nil
+	}
+	known, ok := from.read[mark]
+	if !ok {
+		known.needs, known.deps, known.ok = s.readKey(from.vertices, class, k, -1)
+		known.needs, known.deps = slices.Clip(known.needs), slices.Clip(known.deps)
+		from.read[mark] = known
+	}
+	if !known.ok {
+		return nil, nil, false
+	}
+	for _, v := range known.deps {
+		if !v.avoids(except) {
+			return s.readKey(from.vertices, class, k, except)
+		}
+	}
+	return known.needs, known.deps, true
+}
+
 // readKey finds where the items of a key can be read, each whole at one vertex; ok is false when one cannot.
 func (s *search) readKey(from []*vertex, class typeSet, k *keyNode, except int) (_ []*need, _ []*vertex, ok bool) {
 	var needs []*need
@@ -484,19 +521,16 @@ func (s *search) readKey(from []*vertex, class typeSet, k *keyNode, except int) 
 		if types = types.intersect(it.types); len(types) == 0 {
 			continue
 		}
-		var best *vertex
-		cost := 0
+		var options []*vertex
 		for _, v := range from {
-			if !v.avoids(except) || !s.directDeep(v, types, it) {
-				continue
-			}
-			if c := s.cost(append(deps[:len(deps):len(deps)], v)...); best == nil || c < cost {
-				best, cost = v, c
+			if v.avoids(except) && s.directDeep(v, types, it) {
+				options = append(options, v)
 			}
 		}
-		if best == nil {
+		if len(options) == 0 {
 			return nil, nil, false
 		}
+		best := s.cheapest(deps, options)
 		needs = append(needs, &need{item: it, types: types, at: best})
 		deps = append(deps, best)
 	}
@@ -549,10 +583,7 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 	if v := c.required[src.id]; v != nil {
 		return v, nil
 	}
-	mark := strconv.Itoa(src.id) + " " + class.key()
-	for up := p; up != nil && up.slot != nil; up = up.parent {
-		mark += up.slot.key + "\x00"
-	}
+	mark := strconv.Itoa(src.id) + " " + strconv.Itoa(s.locations.way(p)) + " " + class.key()
 	if s.active[mark] {
 		return nil, nil
 	}
@@ -571,11 +602,11 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 		}
 		t.keys = widenedKeys(t.keys, class)
 	}
-	from := c.vertices
+	whence := c.vertices
 	if c.keys != nil {
-		from = c.keys
+		whence = c.keys
 	}
-	needs, deps, key := s.keyNeeds(from, class, &t, -1)
+	needs, deps, key := s.keyNeeds(from(whence), class, &t, -1)
 	if key == nil {
 		return nil, nil
 	}

@@ -131,12 +131,12 @@ func (s *search) deferredClosure(p *place, class typeSet, group deferredGroup) (
 			return nil, nil
 		}
 		c.keys = own.vertices
-		moved := map[string]*vertex{}
+		moved, whence := map[string]*vertex{}, from(c.keys)
 		for _, t := range s.targets(class) {
 			if err := s.spend(len(c.keys)); err != nil {
 				return nil, err
 			}
-			if v := s.move(p, c.keys, class, &t, -1, moved); v != nil {
+			if v := s.move(p, whence, class, &t, -1, moved); v != nil {
 				c.vertices = append(c.vertices, v)
 			}
 		}

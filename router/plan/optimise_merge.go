@@ -31,7 +31,7 @@ func (b *builder) mergeOne() bool {
 		if !st.entity || len(st.contexts) > 0 {
 			continue
 		}
-		mark := entry{st.subgraph, b.locations.of(st.place), st.deferred.mark(), st.key}
+		mark := entry{st.subgraph, b.search.locations.of(st.place), st.deferred.mark(), st.key}
 		joined := false
 		for i, o := range at[mark] {
 			if !b.mergeable(o, st) {

@@ -17,7 +17,7 @@ func (b *builder) mergeTypes() {
 		if !st.entity || len(st.contexts) > 0 {
 			continue
 		}
-		mark := entry{st.subgraph, st.level, b.locations.way(st.place), st.deferred.mark(), st.key}
+		mark := entry{st.subgraph, st.level, b.search.locations.way(st.place), st.deferred.mark(), st.key}
 		joined := false
 		for _, o := range at[mark] {
 			if !sameRepresentations(o, st) || !sameSelection(o.root, st.root) {

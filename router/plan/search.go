@@ -85,7 +85,7 @@ type vertex struct {
 	deps []*vertex
 	self int
 	site *site
-	mark int
+	price
 	// group keeps the root vertices of the parts of the answer apart.
 	group deferredGroup
 }
@@ -122,13 +122,14 @@ type search struct {
 	leaves   []*leaf
 	later    []postponed // what deferred parts ask in requests of their own
 	vertices int
-	stamp    int
-	work     int
-	deadline time.Time
-	active   map[string]bool
-	scores   map[string]score
-	dry      int
-	slots    *scope
+	pricing
+	locations locations
+	work      int
+	deadline  time.Time
+	active    map[string]bool
+	scores    map[string]score
+	dry       int
+	slots     *scope
 	// conditions counts the keys and requirements that are being resolved.
 	conditions int
 	// excluded counts, by subgraph, the keys that are being gathered to enter it.
@@ -461,26 +462,4 @@ func sameItems(a, b []*item) bool {
 		}
 	}
 	return true
-}
-
-// cost is what it would take to stand at all of the vertices, beyond what is chosen already.
-func (s *search) cost(vs ...*vertex) int {
-	s.stamp++
-	total := 0
-	for _, v := range vs {
-		total += s.costOf(v)
-	}
-	return total
-}
-
-func (s *search) costOf(v *vertex) int {
-	if v.site != nil || v.mark == s.stamp {
-		return 0
-	}
-	v.mark = s.stamp
-	total := v.self
-	for _, d := range v.deps {
-		total += s.costOf(d)
-	}
-	return total
 }
