@@ -118,3 +118,15 @@ func TestDeferInClients(t *testing.T) {
 		})
 	}
 }
+
+// TestDeferInRelay holds that Relay keeps the initial answer while the deferred part is held back, and then each product's.
+func TestDeferInRelay(t *testing.T) {
+	t.Parallel()
+	url, release := held(t, false)
+	states := runNode[deferred](t, "relay-defer.mjs", url, release, t.TempDir())
+	if len(states) < 2 {
+		t.Fatalf("%+v", states)
+	}
+	same(t, "at first", states[0].Data, `[{"id":"p1","name":"Table"},{"id":"p2","name":"Chair"},{"id":"p3","name":"Lamp"}]`)
+	same(t, "at last", states[len(states)-1].Data, `[{"id":"p1","name":"Table","stock":7},{"id":"p2","name":"Chair","stock":7},{"id":"p3","name":"Lamp","stock":7}]`)
+}
