@@ -37,6 +37,10 @@ type exchange struct {
 // graphql answers GraphQL over HTTP.
 func (s *Server) graphql(w http.ResponseWriter, r *http.Request, id string) {
 	began := time.Now()
+	if isWebSocket(r) {
+		s.sockets(w, r, id)
+		return
+	}
 	if s.crossOrigin(w, r) {
 		return
 	}

@@ -135,6 +135,7 @@ func (s *Server) Close() {
 		}
 		return true
 	})
+	s.streams.wait(ctx)
 	s.client.CloseIdleConnections()
 	s.hosts.keep(nil)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/lethe/lethe/router/authorise"
 	"github.com/lethe/lethe/router/execute"
+	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/prepare"
 )
 
@@ -40,8 +42,22 @@ type Expirer interface {
 type streams struct {
 	running atomic.Int64
 	sockets atomic.Int64
+	open    sync.WaitGroup  // of the sockets
 	life    context.Context //nolint:containedctx // the life of the server, with why it ended
 	stop    context.CancelCauseFunc
+}
+
+// wait waits until the WebSockets are closed, or ctx is done.
+func (s *streams) wait(ctx context.Context) {
+	closed := make(chan struct{})
+	go func() {
+		s.open.Wait()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+	}
 }
 
 // begin makes the context of a subscription: that of its client's connection with the identity and the values of ctx, but
@@ -79,14 +95,16 @@ func (q *request) operation(trail execute.Trail) *operation {
 // bound is an operation with what one schema makes of it.
 type bound struct {
 	engine  *engine
+	name    string
+	hash    string // of the text
 	program *execute.Program
 	values  prepare.Values
 	request execute.Request
 	source  execute.Call
-	alone   bool // no subgraph tells anything: there is one response
+	alone   bool // there is one response: a query or mutation, or a subscription of which nothing is left
 }
 
-// bind prepares a subscription for the schema of an engine.
+// bind prepares an operation for the schema of an engine.
 func (op *operation) bind(ctx context.Context, e *engine) (*bound, gqlerror.List) {
 	ctx, cancel := context.WithTimeout(ctx, e.config.timeout)
 	defer cancel()
@@ -97,7 +115,7 @@ func (op *operation) bind(ctx context.Context, e *engine) (*bound, gqlerror.List
 	if len(prepared.Errors) > 0 {
 		return nil, prepared.Errors
 	}
-	b := &bound{engine: e}
+	b := &bound{engine: e, name: prepared.Name, hash: prepared.Hash}
 	var errs gqlerror.List
 	if b.program, errs = prepared.For(prepare.Traits{Grants: authorise.FromContext(ctx)}); len(errs) > 0 {
 		return nil, errs
@@ -109,8 +127,10 @@ func (op *operation) bind(ctx context.Context, e *engine) (*bound, gqlerror.List
 	if op.plan {
 		b.request.Extensions = queryPlan(b.program.Plan())
 	}
-	b.source, err = b.program.Source(b.request, nil)
-	b.alone = err != nil
+	if prepared.Kind == plan.Subscription {
+		b.source, err = b.program.Source(b.request, nil)
+	}
+	b.alone = err != nil || prepared.Kind != plan.Subscription
 	return b, nil
 }
 
@@ -138,15 +158,15 @@ type endedError struct{ errors gqlerror.List }
 
 func (e *endedError) Error() string { return e.errors.Error() }
 
-// follow runs a subscription until it is complete, which is no error. An [endedError] is for the client; any other error
+// follow answers an operation, a subscription until it is complete, which is no error. An [endedError] is for the client; any other error
 // says why there is nobody to be told, or that the router stops.
 func (s *Server) follow(ctx context.Context, op *operation, b *bound, to sink) error {
-	s.metrics.subscriptions.Inc()
-	defer s.metrics.subscriptions.Dec()
 	f := &follower{server: s, op: op, bound: b, to: to}
 	if b.alone {
-		return f.answer(ctx, []byte(`{}`))
+		return f.answer(ctx, nil)
 	}
+	s.metrics.subscriptions.Inc()
+	defer s.metrics.subscriptions.Dec()
 	var err error
 	if f.feed, err = s.open(ctx, b); err != nil {
 		return err
@@ -194,7 +214,9 @@ func (f *follower) answer(ctx context.Context, event []byte) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	f.server.metrics.events.Inc()
+	if !b.alone {
+		f.server.metrics.events.Inc()
+	}
 	err := f.to.next(f.out)
 	if cap(f.out) > maxKept {
 		f.out = nil
@@ -304,6 +326,7 @@ func (f *feed) read() {
 			return
 		case <-late.C:
 			f.err = errBehind
+			f.events.Close()
 			for { // what waits would only keep the client from being told
 				select {
 				case <-f.queue:

@@ -22,12 +22,14 @@ const patience = 10 * time.Second
 type teller struct {
 	url    string
 	opened chan *telling
+	pings  chan struct{} // of the router, where the test wants them
 	t      *testing.T
 }
 
 // telling is one subscription at a teller.
 type telling struct {
 	asking
+	path string
 	init json.RawMessage // payload of connection_init
 	tell chan string     // bodies; closed for complete
 	raw  chan string     // frames as they are
@@ -65,9 +67,9 @@ func await[T any](t *testing.T, c <-chan T, what string) T {
 	}
 }
 
-func (s *teller) begin(body []byte, h http.Header) *telling {
-	one := &telling{tell: make(chan string), raw: make(chan string), lose: make(chan struct{}), gone: make(chan struct{})}
-	one.asking = asking{raw: string(body), header: h.Clone()}
+func (s *teller) begin(body []byte, r *http.Request) *telling {
+	one := &telling{path: r.URL.Path, tell: make(chan string), raw: make(chan string), lose: make(chan struct{}), gone: make(chan struct{})}
+	one.asking = asking{raw: string(body), header: r.Header.Clone()}
 	if err := json.Unmarshal(body, &one.asking); err != nil {
 		s.t.Errorf("the subgraph was sent no JSON: %s", body)
 	}
@@ -80,7 +82,7 @@ func (s *teller) eventStream(w http.ResponseWriter, r *http.Request) {
 		s.t.Errorf("no subscription: %s, %v", body, err)
 		return
 	}
-	one := s.begin(body, r.Header)
+	one := s.begin(body, r)
 	defer close(one.gone)
 	w.Header().Set("Content-Type", "text/event-stream")
 	write := func(format string, a ...any) {
@@ -139,7 +141,7 @@ func (s *teller) socket(w http.ResponseWriter, r *http.Request) {
 		s.t.Errorf("a socket went on with %+v, %v", sub, err)
 		return
 	}
-	one := s.begin(sub.Payload, r.Header)
+	one := s.begin(sub.Payload, r)
 	one.init = init.Payload
 	go func() {
 		defer close(one.gone)
@@ -149,6 +151,9 @@ func (s *teller) socket(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 			if m.Type == "ping" {
+				if s.pings != nil {
+					s.pings <- struct{}{}
+				}
 				write(`{"type":"pong"}`)
 			}
 		}

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/lethe/lethe/router/execute"
+	"github.com/lethe/lethe/router/jsontext"
 	"github.com/lethe/lethe/router/upstream"
 )
 
@@ -61,6 +65,7 @@ func (s *subgraphs) Subscribe(ctx context.Context, call execute.Call) (execute.E
 	client := upstream.Client{HTTP: s.client, Limit: int(s.limit)}
 	open := client.EventStream
 	if to.follows.Protocol == protocolWS {
+		q.Init = headersAsObject(q.Header) // not every server shows its resolvers the handshake
 		open = client.WebSocket
 	}
 	events, err := open(ctx, q)
@@ -68,6 +73,19 @@ func (s *subgraphs) Subscribe(ctx context.Context, call execute.Call) (execute.E
 		return nil, s.failure(to.name, lost(err))
 	}
 	return &heardEvents{events, s, to.name}, nil
+}
+
+// headersAsObject gives headers as a JSON object of strings.
+func headersAsObject(h http.Header) []byte {
+	out := []byte{'{'}
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(jsontext.AppendString(out, name), ':')
+		out = jsontext.AppendString(out, strings.Join(h[name], ", "))
+	}
+	return append(out, '}')
 }
 
 // heardEvents say of what ends a subscription what a client may know.

@@ -72,7 +72,7 @@ func (c *Client) EventStream(ctx context.Context, q Request) (Events, error) {
 // because gives why a context ended, where that is why an error is.
 func because(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-		return fmt.Errorf("%w: %w", cause, err)
+		return fmt.Errorf("%w: %v", cause, err) //nolint:errorlint // an io.EOF in it would mean that all was told
 	}
 	return err
 }
@@ -120,7 +120,7 @@ func (s *sse) whole(into []byte) ([]byte, error) {
 	defer late.Stop()
 	b, err := io.ReadAll(io.LimitReader(s.body, int64(s.limit)+1))
 	if err != nil {
-		return into, fmt.Errorf("read the answer: %w", because(s.ctx, err))
+		return into, fmt.Errorf("read the answer: %w", because(s.ctx, ErrLost))
 	}
 	if len(b) > s.limit {
 		return into, &TooLargeError{s.limit}

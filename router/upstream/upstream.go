@@ -61,7 +61,9 @@ var (
 type TooLargeError struct{ Limit int }
 
 // Error implements error.
-func (e *TooLargeError) Error() string { return fmt.Sprintf("an event has more than %d bytes", e.Limit) }
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("an event has more than %d bytes", e.Limit)
+}
 
 // StatusError is an answer that opens no subscription.
 type StatusError struct{ Status int }

@@ -1,0 +1,360 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/lethe/lethe/router/execute"
+)
+
+// transportWS is the subprotocol that is spoken over WebSocket.
+const transportWS = "graphql-transport-ws"
+
+// What closes a socket, as the protocol graphql-transport-ws has it.
+const (
+	closeInvalid     websocket.StatusCode = 4400
+	closeUnauthorise websocket.StatusCode = 4401
+	closeForbidden   websocket.StatusCode = 4403
+	closeSubprotocol websocket.StatusCode = 4406
+	closeInitTimeout websocket.StatusCode = 4408
+	closeDuplicate   websocket.StatusCode = 4409
+	closeInits       websocket.StatusCode = 4429
+)
+
+// isWebSocket reports whether a request asks to go over to WebSocket.
+func isWebSocket(r *http.Request) bool {
+	return r.Method == http.MethodGet && len(r.Header["Upgrade"]) > 0 && strings.EqualFold(r.Header["Upgrade"][0], "websocket")
+}
+
+// socket is a client's WebSocket, on which it runs operations by ids of its own.
+type socket struct {
+	server *Server
+	config *Config
+	conn   *websocket.Conn
+	header http.Header // of the request that opened it
+	trail  execute.Trail
+	ctx    context.Context //nolint:containedctx // the life of the socket
+	cancel context.CancelCauseFunc
+
+	// Of the goroutine that reads.
+	identity  context.Context //nolint:containedctx // of those who sent connection_init; nil before
+	initiated func()          // stops the time for connection_init
+
+	wg sync.WaitGroup // of the operations
+
+	mu      sync.Mutex
+	running map[string]*socketOperation
+
+	writing sync.Mutex
+	buf     []byte
+}
+
+// socketOperation is an operation that runs on a socket. It is a [sink].
+type socketOperation struct {
+	socket *socket
+	id     string
+	cancel context.CancelFunc
+}
+
+// sockets answers a request to go over to WebSocket.
+func (s *Server) sockets(w http.ResponseWriter, r *http.Request, id string) {
+	x := exchange{w: w, r: r, id: id, media: plainJSON}
+	config := s.config()
+	if !s.sameSite(r) {
+		x.refuse(&problem{http.StatusForbidden, "CSRF_PREVENTED", "A page of another site may not open this: let its origin in with cors.origins."})
+		return
+	}
+	defer s.streams.sockets.Add(-1)
+	if s.streams.sockets.Add(1) > int64(config.Subscriptions.Sockets) {
+		w.Header().Set("Retry-After", "5")
+		x.refuse(&problem{http.StatusServiceUnavailable, "TOO_MANY_SOCKETS", "Too many WebSockets are open: try again in a moment."})
+		return
+	}
+	s.streams.open.Add(1)
+	defer s.streams.open.Done()
+	header := r.Header.Clone()
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{transportWS}, InsecureSkipVerify: true}) // the origin was checked
+	if err != nil {
+		s.log.DebugContext(r.Context(), "a WebSocket was not opened", "request_id", id, "reason", err)
+		return
+	}
+	if conn.Subprotocol() != transportWS {
+		_ = conn.Close(closeSubprotocol, "Subprotocol not acceptable")
+		return
+	}
+	conn.SetReadLimit(int64(config.Limits.BodyBytes))
+	k := &socket{
+		server: s, config: config, conn: conn, header: header, running: map[string]*socketOperation{},
+		trail: execute.Trail{RequestID: id, Parent: first(header["Traceparent"]), State: first(header["Tracestate"])},
+	}
+	k.ctx, k.cancel = context.WithCancelCause(context.WithoutCancel(r.Context()))
+	k.serve()
+}
+
+// sameSite reports whether a browser asks from a page of the router's own, or of an origin that CORS lets in. What is no
+// browser sends no Origin.
+func (s *Server) sameSite(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || s.allowed(origin) {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+}
+
+// serve reads what the client sends until one of the two sides closes.
+func (k *socket) serve() {
+	defer k.wg.Wait()
+	defer k.cancel(nil)
+	defer func() { _ = k.conn.CloseNow() }()
+	stopping := context.AfterFunc(k.server.streams.life, func() { k.close(websocket.StatusServiceRestart, "Service restart") })
+	defer stopping()
+	late := time.AfterFunc(k.config.Subscriptions.initTimeout, func() { k.close(closeInitTimeout, "Connection initialisation timeout") })
+	defer late.Stop()
+	k.initiated = func() { late.Stop() }
+	k.wg.Go(k.beat)
+	for {
+		kind, data, err := k.conn.Read(k.ctx)
+		if err != nil {
+			return
+		}
+		m, err := readMessage(data)
+		if err != nil || kind != websocket.MessageText {
+			k.close(closeInvalid, "Invalid message received")
+			return
+		}
+		if !k.take(m) {
+			return
+		}
+	}
+}
+
+// close closes the socket and tells the client why.
+func (k *socket) close(code websocket.StatusCode, reason string) {
+	const most = 123 // bytes of a reason (RFC 6455, section 5.5.1)
+	_ = k.conn.Close(code, strings.ToValidUTF8(reason[:min(len(reason), most)], ""))
+}
+
+// beat shows that the connection lives, and closes it when the client does not answer.
+func (k *socket) beat() {
+	every := time.NewTicker(k.config.Subscriptions.heartbeat)
+	defer every.Stop()
+	for {
+		select {
+		case <-k.ctx.Done():
+			return
+		case <-every.C:
+			ctx, cancel := context.WithTimeout(k.ctx, k.config.Subscriptions.patience)
+			err := k.conn.Ping(ctx)
+			cancel()
+			if err != nil {
+				_ = k.conn.CloseNow()
+				return
+			}
+		}
+	}
+}
+
+// take does what a message asks and reports whether the socket stays.
+func (k *socket) take(m message) bool {
+	switch m.kind {
+	case connectionInit:
+		return k.init(m.payload)
+	case pingMessage:
+		return k.write(pongMessage, "", m.payload) == nil
+	case subscribe:
+		if k.identity == nil {
+			k.close(closeUnauthorise, "Unauthorized")
+			return false
+		}
+		return k.subscribe(m)
+	case complete:
+		k.mu.Lock()
+		op := k.running[m.id]
+		delete(k.running, m.id)
+		k.mu.Unlock()
+		if op != nil {
+			op.cancel()
+		}
+	}
+	return true
+}
+
+// init takes connection_init. The identity is that of the request that opened the socket, or of the Authorization in the
+// payload, since a browser cannot set headers on a WebSocket.
+func (k *socket) init(payload []byte) bool {
+	if k.identity != nil {
+		k.close(closeInits, "Too many initialisation requests")
+		return false
+	}
+	k.initiated()
+	ctx := k.ctx
+	if k.server.options.Authenticator != nil {
+		if token := credentials(payload); token != "" && k.header.Get("Authorization") == "" {
+			k.header.Set("Authorization", token)
+		}
+		asked, cancel := context.WithTimeout(k.ctx, k.config.timeout)
+		defer cancel()
+		var err error
+		if ctx, err = k.server.options.Authenticator.Authenticate(asked, k.header, k.trail.RequestID); err != nil {
+			k.server.log.InfoContext(asked, "a token was refused", "request_id", k.trail.RequestID, "reason", err)
+			k.close(closeForbidden, "Forbidden")
+			return false
+		}
+	}
+	var end context.CancelCauseFunc
+	k.identity, end = k.server.begin(k.ctx, ctx)
+	context.AfterFunc(k.identity, func() {
+		if errors.Is(context.Cause(k.identity), errExpired) {
+			k.close(closeForbidden, "Forbidden")
+		}
+		end(nil)
+	})
+	return k.write(connectionAck, "", nil) == nil
+}
+
+// subscribe begins an operation.
+func (k *socket) subscribe(m message) bool {
+	q, _ := requests.Get().(*request)
+	defer q.release()
+	problem := q.parse(m.payload)
+	if problem != nil && (problem.code == "BAD_REQUEST" || q.query == nil) {
+		k.close(closeInvalid, "Invalid message received")
+		return false
+	}
+	ctx, cancel := context.WithCancel(k.identity)
+	op := &socketOperation{socket: k, id: m.id, cancel: cancel}
+	k.mu.Lock()
+	before, many := k.running[m.id], len(k.running) >= k.config.Subscriptions.PerSocket
+	if before == nil {
+		k.running[m.id] = op
+	}
+	k.mu.Unlock()
+	switch {
+	case before != nil:
+		cancel()
+		k.close(closeDuplicate, fmt.Sprintf("Subscriber for %s already exists", m.id))
+		return false
+	case problem != nil:
+		op.end(oneError(problem.code, problem.message))
+		return true
+	case many:
+		op.end(oneError(codeTooMany, "Too many operations are under way on this WebSocket: complete some first."))
+		return true
+	}
+	asked := q.operation(k.trail)
+	k.wg.Go(func() {
+		defer cancel()
+		k.run(ctx, op, asked)
+	})
+	return true
+}
+
+// run answers an operation.
+func (k *socket) run(ctx context.Context, op *socketOperation, asked *operation) {
+	began, s := time.Now(), k.server
+	e := s.engine.Load()
+	b, errs := asked.bind(ctx, e)
+	if len(errs) > 0 {
+		op.end(errs)
+		return
+	}
+	under, most, refusal := &s.streams.running, int64(e.config.Subscriptions.Streams), oneError(codeTooMany, "Too many subscriptions are under way: try again in a moment.")
+	if b.alone {
+		under, most, refusal = &s.inFlight, int64(e.config.Limits.ConcurrentRequests), oneError("OVERLOADED", "Too many requests are under way: try again in a moment.")
+	}
+	defer under.Add(-1)
+	if under.Add(1) > most {
+		op.end(refusal)
+		return
+	}
+	err := s.follow(ctx, asked, b, op)
+	var ended *endedError
+	switch {
+	case err == nil:
+		op.end(nil)
+	case errors.As(err, &ended):
+		op.end(ended.errors)
+	}
+	if e.config.AccessLog {
+		s.log.InfoContext(ctx, "operation", "request_id", k.trail.RequestID, "transport", transportWS, "operation", b.name, "hash", b.hash,
+			"ended", fmt.Sprint(err), "ms", float64(time.Since(began).Microseconds())/1000)
+	}
+}
+
+// write sends a message.
+func (k *socket) write(kind, id string, payload []byte) error {
+	k.writing.Lock()
+	defer k.writing.Unlock()
+	return k.send(appendMessage(k.buf[:0], kind, id, payload))
+}
+
+// send sends the text of a message; writing is held.
+func (k *socket) send(text []byte) error {
+	k.buf = text[:0]
+	if cap(text) > maxKept/8 {
+		k.buf = nil
+	}
+	ctx, cancel := context.WithTimeout(k.ctx, k.config.Subscriptions.patience)
+	defer cancel()
+	return k.conn.Write(ctx, websocket.MessageText, text)
+}
+
+// current reports whether an operation still runs: a client that completed it hears nothing more of it.
+func (op *socketOperation) current() bool {
+	op.socket.mu.Lock()
+	defer op.socket.mu.Unlock()
+	return op.socket.running[op.id] == op
+}
+
+// next implements [sink].
+func (op *socketOperation) next(response []byte) error {
+	k := op.socket
+	k.writing.Lock()
+	defer k.writing.Unlock()
+	if !op.current() {
+		return context.Canceled
+	}
+	return k.send(appendMessage(k.buf[:0], nextMessage, op.id, response))
+}
+
+// alive implements [sink]: the socket shows that it lives.
+func (op *socketOperation) alive() error { return nil }
+
+// end tells the client that an operation is complete, or why it ended.
+func (op *socketOperation) end(errs gqlerror.List) {
+	k := op.socket
+	k.writing.Lock()
+	defer k.writing.Unlock()
+	k.mu.Lock()
+	current := k.running[op.id] == op
+	if current {
+		delete(k.running, op.id)
+	}
+	k.mu.Unlock()
+	op.cancel()
+	if !current {
+		return
+	}
+	kind, payload := complete, []byte(nil)
+	if len(errs) > 0 {
+		list, err := json.Marshal(errs)
+		if err != nil {
+			list = []byte(`[{"message":"Something went wrong here."}]`)
+		}
+		kind, payload = errorMessage, list
+	}
+	if err := k.send(appendMessage(k.buf[:0], kind, op.id, payload)); err != nil {
+		_ = k.conn.CloseNow()
+	}
+}
