@@ -326,15 +326,20 @@ func (f *feed) read() {
 			return
 		case <-late.C:
 			f.err = errBehind
+			f.drop()
 			f.events.Close()
-			for { // what waits would only keep the client from being told
-				select {
-				case <-f.queue:
-					continue
-				default:
-				}
-				return
-			}
+			return
+		}
+	}
+}
+
+// drop empties the queue of a subscription that fell behind: what waits would only keep the client from being told.
+func (f *feed) drop() {
+	for {
+		select {
+		case <-f.queue:
+		default:
+			return
 		}
 	}
 }
