@@ -114,7 +114,8 @@ func (x *exchange) leave(s *Server) {
 
 // run prepares and executes the operation.
 func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
-	if (x.persisted.id() != nil || e.documents != nil) && !s.find(ctx, x, e) {
+	if n := s.find(ctx, x.request, e); n != nil {
+		x.notFound(n)
 		return
 	}
 	prepared, err := e.prepare.Prepare(ctx, x.query, x.name)
@@ -127,10 +128,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		return
 	}
 	x.prepared = prepared
-	if x.persisted.register {
-		s.queries.registered.Inc()
-		s.persisted.Add(ctx, x.persisted.parsed, x.query)
-	}
+	s.register(ctx, x.request)
 	switch {
 	case prepared.Kind == plan.Mutation && x.r.Method == http.MethodGet:
 		x.w.Header().Set("Allow", "POST")

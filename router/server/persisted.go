@@ -124,28 +124,47 @@ func memberOf(object []byte, name string) ([]byte, error) {
 	}
 }
 
-// find puts the text of the operation that a request names in place of its name. It answers where there is none, and
-// reports false.
-func (s *Server) find(ctx context.Context, x *exchange, e *engine) bool {
+// notFound is why there is no text for the operation that a request names.
+type notFound struct {
+	errors   gqlerror.List
+	protocol bool     // the protocol of automatic persisted queries asks for status 200, and for no cache to keep it
+	problem  *problem // where the request itself is not right
+}
+
+// find puts the text of the operation that a request names in place of its name, or says why there is none.
+func (s *Server) find(ctx context.Context, q *request, e *engine) *notFound {
+	if q.persisted.id() == nil && e.documents == nil {
+		return nil
+	}
 	if e.documents != nil {
-		if id := x.persisted.id(); id != nil {
+		if id := q.persisted.id(); id != nil {
 			if d := e.documents.find(id); d != nil {
-				return x.trusted(d)
+				return q.trusted(d)
 			}
 		}
 		if e.config.TrustedDocuments.Mode == requireListed {
-			x.reject(coded("DOCUMENT_NOT_TRUSTED", "Only operations that were registered before are answered here: send the id of one, or have this one added to the manifest."))
-			return false
+			return &notFound{errors: coded("DOCUMENT_NOT_TRUSTED", "Only operations that were registered before are answered here: send the id of one, or have this one added to the manifest.")}
 		}
 	}
 	switch {
-	case x.persisted.hash != nil:
-		return s.findHash(ctx, x, e)
-	case len(x.query) == 0:
-		x.reject(coded("DOCUMENT_NOT_FOUND", "No operation of this id is known here: check the id, or send the operation itself as query."))
-		return false
+	case q.persisted.hash != nil:
+		return s.findHash(ctx, q, e)
+	case len(q.query) == 0:
+		return &notFound{errors: coded("DOCUMENT_NOT_FOUND", "No operation of this id is known here: check the id, or send the operation itself as query.")}
 	}
-	return true
+	return nil
+}
+
+// notFound answers that there is no text for the operation that the request names.
+func (x *exchange) notFound(n *notFound) {
+	switch {
+	case n.problem != nil:
+		x.refuse(n.problem)
+	case n.protocol:
+		x.protocol(n.errors)
+	default:
+		x.reject(n.errors)
+	}
 }
 
 // id gives the id that a request names a trusted document by.
@@ -156,34 +175,37 @@ func (p *persistedID) id() []byte {
 	return p.hash
 }
 
-// findHash follows the protocol of automatic persisted queries. Its answers have status 200, as the clients of the
-// protocol expect.
-func (s *Server) findHash(ctx context.Context, x *exchange, e *engine) bool {
-	p := &x.persisted
+// findHash follows the protocol of automatic persisted queries.
+func (s *Server) findHash(ctx context.Context, q *request, e *engine) *notFound {
+	p := &q.persisted
 	if !e.config.PersistedQueries.enabled() {
-		x.protocol(coded("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"))
-		return false
+		return &notFound{errors: coded("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"), protocol: true}
 	}
 	var ok bool
 	if p.parsed, ok = persisted.ParseHash(p.hash); !ok {
-		x.refuse(errVersion)
-		return false
+		return &notFound{problem: errVersion}
 	}
-	if len(x.query) > 0 {
-		if persisted.HashOf(x.query) != p.parsed {
-			x.refuse(errHash)
-			return false
+	if len(q.query) > 0 {
+		if persisted.HashOf(q.query) != p.parsed {
+			return &notFound{problem: errHash}
 		}
 		p.register = true
-		return true
+		return nil
 	}
-	if x.query = s.persisted.Find(ctx, p.parsed); x.query == nil {
+	if q.query = s.persisted.Find(ctx, p.parsed); q.query == nil {
 		s.queries.missing.Inc()
-		x.protocol(coded("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"))
-		return false
+		return &notFound{errors: coded("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"), protocol: true}
 	}
 	s.queries.found.Inc()
-	return true
+	return nil
+}
+
+// register keeps the text of a query that was sent with its hash, and is valid.
+func (s *Server) register(ctx context.Context, q *request) {
+	if q.persisted.register {
+		s.queries.registered.Inc()
+		s.persisted.Add(ctx, q.persisted.parsed, q.query)
+	}
 }
 
 // protocol answers that a persisted query is not there. No cache may keep it: the next request may find the query.
@@ -193,21 +215,19 @@ func (x *exchange) protocol(errs gqlerror.List) {
 	x.sendErrors(http.StatusOK, errs)
 }
 
-// trusted runs a trusted document. A text that is sent with its id must be the same.
-func (x *exchange) trusted(d *document) bool {
-	if len(x.query) > 0 && !bytes.Equal(bytes.TrimSpace(x.query), bytes.TrimSpace(d.text)) {
-		x.reject(coded("DOCUMENT_NOT_TRUSTED", "The query is not the one that was registered under this id: send the id alone."))
-		return false
+// trusted takes a trusted document. A text that is sent with its id must be the same.
+func (q *request) trusted(d *document) *notFound {
+	if len(q.query) > 0 && !bytes.Equal(bytes.TrimSpace(q.query), bytes.TrimSpace(d.text)) {
+		return &notFound{errors: coded("DOCUMENT_NOT_TRUSTED", "The query is not the one that was registered under this id: send the id alone.")}
 	}
 	if len(d.errors) > 0 {
-		x.reject(d.errors)
-		return false
+		return &notFound{errors: d.errors}
 	}
-	x.query = d.text
-	if string(x.name) == d.name {
-		x.name = nil // it has one operation, which was prepared without its name
+	q.query = d.text
+	if string(q.name) == d.name {
+		q.name = nil // it has one operation, which was prepared without its name
 	}
-	return true
+	return nil
 }
 
 func coded(code, message string) gqlerror.List {

@@ -91,7 +91,7 @@ func (h *httpStream) end(err error) error {
 	case errors.As(err, &ended):
 		return h.fail(ended.errors)
 	case errors.Is(err, errExpired):
-		return h.fail(oneError(codeTokenExpired, "The token has expired: get a new one and subscribe again."))
+		return h.fail(coded(codeTokenExpired, "The token has expired: get a new one and subscribe again."))
 	case errors.Is(err, errStopping):
 		return nil // a stream that ends without being complete is opened again by its client, elsewhere
 	default:
@@ -111,7 +111,7 @@ func (h *httpStream) fail(errs gqlerror.List) error {
 // stream answers a subscription over HTTP.
 func (s *Server) stream(ctx context.Context, x *exchange, e *engine) {
 	if x.stream == nil {
-		x.reject(oneError(codeNotSupported, "A subscription is answered as a stream: accept "+eventStreamType+" or "+multipartType+`;subscriptionSpec="1.0", or ask over WebSocket.`))
+		x.reject(coded(codeNotSupported, "A subscription is answered as a stream: accept "+eventStreamType+" or "+multipartType+`;subscriptionSpec="1.0", or ask over WebSocket.`))
 		return
 	}
 	op := x.operation(execute.Trail{RequestID: x.id, Parent: first(x.r.Header["Traceparent"]), State: first(x.r.Header["Tracestate"])})

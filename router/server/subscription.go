@@ -110,7 +110,7 @@ func (op *operation) bind(ctx context.Context, e *engine) (*bound, gqlerror.List
 	defer cancel()
 	prepared, err := e.prepare.Prepare(ctx, op.query, op.name)
 	if err != nil {
-		return nil, oneError("TIMEOUT", "The request took too long and was given up: try again.")
+		return nil, coded("TIMEOUT", "The request took too long and was given up: try again.")
 	}
 	if len(prepared.Errors) > 0 {
 		return nil, prepared.Errors
@@ -138,10 +138,6 @@ func (op *operation) bind(ctx context.Context, e *engine) (*bound, gqlerror.List
 func (b *bound) sameSource(other *bound) bool {
 	return b.alone == other.alone && b.source.Subgraph == other.source.Subgraph && bytes.Equal(b.source.Body, other.source.Body) &&
 		b.engine.callers.route(b.source.Subgraph) == other.engine.callers.route(b.source.Subgraph)
-}
-
-func oneError(code, message string) gqlerror.List {
-	return gqlerror.List{{Message: message, Extensions: map[string]any{"code": code}}}
 }
 
 // sink is where a client reads a subscription. Its methods are called one after the other; an error says that the client
@@ -229,14 +225,14 @@ func (f *follower) answer(ctx context.Context, event []byte) error {
 func (f *follower) rebind(ctx context.Context) error {
 	fresh, errs := f.op.bind(ctx, f.server.engine.Load())
 	if len(errs) > 0 {
-		return &endedError{append(oneError(codeSchemaChanged, "The schema has changed, and the subscription is not valid any more: subscribe anew."), errs...)}
+		return &endedError{append(coded(codeSchemaChanged, "The schema has changed, and the subscription is not valid any more: subscribe anew."), errs...)}
 	}
 	if f.bound.sameSource(fresh) {
 		f.bound = fresh
 		return nil
 	}
 	if fresh.alone {
-		return &endedError{oneError(codeSchemaChanged, "The schema has changed, and nothing is told of the subscription any more: subscribe anew.")}
+		return &endedError{coded(codeSchemaChanged, "The schema has changed, and nothing is told of the subscription any more: subscribe anew.")}
 	}
 	feed, err := f.server.open(ctx, fresh)
 	if err != nil {
@@ -362,7 +358,7 @@ func (f *feed) end(ctx context.Context) error {
 		return nil
 	case errors.Is(f.err, errBehind):
 		f.server.log.WarnContext(ctx, "a subscription fell behind", "subgraph", f.subgraph)
-		return &endedError{oneError(codeTooSlow, "More happens than is taken in time: subscribe again, to less, or read faster.")}
+		return &endedError{coded(codeTooSlow, "More happens than is taken in time: subscribe again, to less, or read faster.")}
 	}
 	return f.server.lostSource(ctx, f.subgraph, f.err)
 }

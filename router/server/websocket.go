@@ -226,9 +226,9 @@ func (k *socket) init(payload []byte) bool {
 // subscribe begins an operation.
 func (k *socket) subscribe(m message) bool {
 	q, _ := requests.Get().(*request)
-	defer q.release()
 	problem := q.parse(m.payload)
-	if problem != nil && (problem.code == "BAD_REQUEST" || q.query == nil) {
+	if !asksFor(q, m.payload) || problem != nil && problem.code == "BAD_REQUEST" {
+		q.release()
 		k.close(closeInvalid, "Invalid message received")
 		return false
 	}
@@ -243,41 +243,68 @@ func (k *socket) subscribe(m message) bool {
 	switch {
 	case before != nil:
 		cancel()
+		q.release()
 		k.close(closeDuplicate, fmt.Sprintf("Subscriber for %s already exists", m.id))
 		return false
-	case problem != nil:
-		op.end(oneError(problem.code, problem.message))
-		return true
 	case many:
-		op.end(oneError(codeTooMany, "Too many operations are under way on this WebSocket: complete some first."))
-		return true
+		q.release()
+		op.end(coded(codeTooMany, "Too many operations are under way on this WebSocket: complete some first."))
+	case problem != nil:
+		q.release()
+		op.end(coded(problem.code, problem.message))
+	default:
+		k.wg.Go(func() {
+			defer cancel()
+			k.run(ctx, op, q)
+		})
 	}
-	asked := q.operation(k.trail)
-	k.wg.Go(func() {
-		defer cancel()
-		k.run(ctx, op, asked)
-	})
 	return true
 }
 
+// asksFor reports whether the payload of subscribe has what it must have: a query, or the name of one.
+func asksFor(q *request, payload []byte) bool {
+	value, err := memberOf(payload, "query")
+	return err == nil && (len(value) > 0 && value[0] == '"' || q.persisted.id() != nil)
+}
+
+// prepare reads the operation that a request asks for, or names. It releases q.
+func (k *socket) prepare(ctx context.Context, q *request, e *engine) (*operation, *bound, gqlerror.List) {
+	defer q.release()
+	limited, cancel := context.WithTimeout(ctx, e.config.timeout)
+	defer cancel()
+	if n := k.server.find(limited, q, e); n != nil {
+		if n.problem != nil {
+			return nil, nil, coded(n.problem.code, n.problem.message)
+		}
+		return nil, nil, n.errors
+	}
+	op := q.operation(k.trail)
+	b, errs := op.bind(ctx, e)
+	if len(errs) == 0 {
+		k.server.register(limited, q)
+	}
+	return op, b, errs
+}
+
 // run answers an operation.
-func (k *socket) run(ctx context.Context, op *socketOperation, asked *operation) {
+func (k *socket) run(ctx context.Context, op *socketOperation, q *request) {
 	began, s := time.Now(), k.server
 	e := s.engine.Load()
-	b, errs := asked.bind(ctx, e)
+	asked, b, errs := k.prepare(ctx, q, e)
 	if len(errs) > 0 {
 		op.end(errs)
 		return
 	}
-	under, most, refusal := &s.streams.running, int64(e.config.Subscriptions.Streams), oneError(codeTooMany, "Too many subscriptions are under way: try again in a moment.")
+	under, most, refusal := &s.streams.running, int64(e.config.Subscriptions.Streams), coded(codeTooMany, "Too many subscriptions are under way: try again in a moment.")
 	if b.alone {
-		under, most, refusal = &s.inFlight, int64(e.config.Limits.ConcurrentRequests), oneError("OVERLOADED", "Too many requests are under way: try again in a moment.")
+		under, most, refusal = &s.inFlight, int64(e.config.Limits.ConcurrentRequests), coded("OVERLOADED", "Too many requests are under way: try again in a moment.")
 	}
 	defer under.Add(-1)
 	if under.Add(1) > most {
 		op.end(refusal)
 		return
 	}
+	name, hash, accessLog := b.name, b.hash, e.config.AccessLog // and not the engine, which must be free to go
 	err := s.follow(ctx, asked, b, op)
 	var ended *endedError
 	switch {
@@ -286,8 +313,8 @@ func (k *socket) run(ctx context.Context, op *socketOperation, asked *operation)
 	case errors.As(err, &ended):
 		op.end(ended.errors)
 	}
-	if e.config.AccessLog {
-		s.log.InfoContext(ctx, "operation", "request_id", k.trail.RequestID, "transport", transportWS, "operation", b.name, "hash", b.hash,
+	if accessLog {
+		s.log.InfoContext(ctx, "operation", "request_id", k.trail.RequestID, "transport", transportWS, "operation", name, "hash", hash,
 			"ended", fmt.Sprint(err), "ms", float64(time.Since(began).Microseconds())/1000)
 	}
 }

@@ -310,3 +310,38 @@ func TestStopClosesSockets(t *testing.T) {
 	await(t, stopped, "end of the router")
 	await(t, up.gone, "end at the subgraph")
 }
+
+// TestWebSocketTakesDocuments holds that trusted documents and persisted queries are over WebSocket what they are over
+// HTTP.
+func TestWebSocketTakesDocuments(t *testing.T) {
+	t.Parallel()
+	const text = `query Products { products { id } }`
+	scripts := map[string]script{"products": says(`{"data":{"products":[]}}`)}
+	listed := newShop(t, scripts, func(o *server.Options) {
+		o.Config.TrustedDocuments = server.TrustedDocuments{Files: []string{manifest(t, `{"one":"`+text+`"}`)}, Mode: "require"}
+	})
+	c := connect(t, serve(t, listed), "")
+	t.Cleanup(listed.Close)
+	request := func(payload string) { c.say(`{"id":"x","type":"subscribe","payload":` + payload + `}`) }
+	answered := func() {
+		t.Helper()
+		c.hear(`{"id":"x","type":"next","payload":{"data":{"products":[]}}}`)
+		c.hear(`{"id":"x","type":"complete"}`)
+	}
+	request(`{"documentId":"one"}`)
+	answered()
+	request(`{"query":"{ products { id name } }"}`)
+	c.hear(`{"id":"x","type":"error"`, "DOCUMENT_NOT_TRUSTED")
+
+	open := newShop(t, scripts)
+	c = connect(t, serve(t, open), "")
+	t.Cleanup(open.Close)
+	request(registration(t, "", hashed(text)))
+	c.hear(`{"id":"x","type":"error"`, "PERSISTED_QUERY_NOT_FOUND")
+	request(registration(t, text, hashed(text)))
+	answered()
+	request(registration(t, "", hashed(text)))
+	answered()
+	request(registration(t, text, hashed("{ other }")))
+	c.hear(`{"id":"x","type":"error"`, "BAD_REQUEST")
+}
