@@ -39,8 +39,8 @@ type files struct {
 	script     string // of the null routers
 }
 
-// candidates gives the routers that o asks for, the floors first.
-func candidates(o *options, f files) []candidate {
+// candidates gives the routers that o asks for, the floors first. The error says why those from npm are not among them.
+func candidates(o *options, f files, dir string) ([]candidate, error) {
 	all := []candidate{
 		{name: nameFloorFastHTTP, command: func(port string) []string {
 			return []string{f.self, partFloor, "fasthttp", "127.0.0.1:" + port, f.script}
@@ -50,6 +50,8 @@ func candidates(o *options, f files) []candidate {
 		}},
 		{name: nameLethe, command: func(port string) []string { return letheCommand(o, f, port) }},
 	}
+	others, missing := javascript(o, f, dir)
+	all = append(all, others...)
 	for _, p := range o.peers {
 		all = append(all, candidate{name: p.name, command: func(port string) []string {
 			line := strings.NewReplacer("{supergraph}", f.supergraph, "{port}", port).Replace(p.command)
@@ -62,7 +64,7 @@ func candidates(o *options, f files) []candidate {
 			out = append(out, c)
 		}
 	}
-	return out
+	return out, missing
 }
 
 func letheCommand(o *options, f files, port string) []string {
@@ -117,7 +119,7 @@ func start(ctx context.Context, c candidate, o *options, s *load.Scenario) (*run
 
 // ready waits until the router gives the right answer; ended is closed where it ends before.
 func ready(ctx context.Context, g *load.Generator, ended <-chan struct{}) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()

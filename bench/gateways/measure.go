@@ -108,7 +108,11 @@ func (r *rig) scenario(ctx context.Context, s *load.Scenario) (*table, error) {
 			c.Stop(ctx)
 		}
 	}()
-	for _, c := range candidates(r.options, r.files) {
+	list, missing := candidates(r.options, r.files, r.dir)
+	if missing != nil {
+		t.Failed = append(t.Failed, failure{"npm", missing.Error()})
+	}
+	for _, c := range list {
 		one, err := start(ctx, c, r.options, s)
 		if err != nil {
 			t.Failed = append(t.Failed, failure{c.name, err.Error()})
