@@ -79,7 +79,9 @@ type products struct{ *resolver }
 func (products) Category(_ context.Context, objs []*graph.Product) ([]*graph.Category, error) {
 	out := make([]*graph.Category, len(objs))
 	for i, p := range objs {
-		out[i] = p.Category
+		if p != nil { // an entity that there is not
+			out[i] = p.Category
+		}
 	}
 	return out, nil
 }

@@ -269,7 +269,9 @@ func (r customerResolver) Erasure(ctx context.Context, objs []*graph.Customer) (
 	}
 	ids := make([]string, len(objs))
 	for i, c := range objs {
-		ids[i] = c.ID
+		if c != nil { // an entity that there is not
+			ids[i] = c.ID
+		}
 	}
 	found, err := r.store.underWay(ctx, ids)
 	if err != nil {
@@ -287,7 +289,7 @@ type erasureResolver struct{ *resolver }
 func (r erasureResolver) Customer(ctx context.Context, objs []*graph.Erasure) ([]*graph.Customer, error) {
 	ids := make([]string, len(objs))
 	for i, e := range objs {
-		if e.Customer != nil {
+		if e != nil && e.Customer != nil { // an entity that there is not, or one whose customer is gone
 			ids[i] = e.Customer.ID
 		}
 	}

@@ -265,3 +265,31 @@ func TestRestricted(t *testing.T) {
 		}
 	}
 }
+
+// TestEntitiesThatAreNot asks for entities of which some are not there: they cost the others nothing.
+func TestEntitiesThatAreNot(t *testing.T) {
+	t.Parallel()
+	h := theHouse
+	id := h.register(t, map[string]any{"email": "entity@example.com", "name": "Entity"})
+	asked := h.command(t, h.support("staff_1"), "requestErasure", map[string]any{"customerId": id, "graceDays": 2})
+	h.await(t, asked.Erasure.ID, "GRACE")
+	var out struct {
+		Entities []*struct {
+			Email    string
+			Erasure  *struct{ ID string }
+			Customer *struct{ ID string }
+		} `json:"_entities"`
+	}
+	reps := func(kind, id string) map[string]any {
+		return map[string]any{"r": []any{map[string]any{"__typename": kind, "id": kind + "_none"}, map[string]any{"__typename": kind, "id": id}}}
+	}
+	h.must(t, h.support("staff_1"), `query($r: [_Any!]!) { _entities(representations: $r) { ... on Customer { email erasure { id } } } }`, reps("Customer", id), &out)
+	if e := out.Entities; len(e) != 2 || e[0] != nil || e[1] == nil || e[1].Email != "entity@example.com" || e[1].Erasure == nil || e[1].Erasure.ID != asked.Erasure.ID {
+		t.Errorf("the customers are %+v", e)
+	}
+	out.Entities = nil
+	h.must(t, h.support("staff_1"), `query($r: [_Any!]!) { _entities(representations: $r) { ... on Erasure { customer { id } } } }`, reps("Erasure", asked.Erasure.ID), &out)
+	if e := out.Entities; len(e) != 2 || e[0] != nil || e[1] == nil || e[1].Customer == nil || e[1].Customer.ID != id {
+		t.Errorf("the erasures are %+v", e)
+	}
+}
