@@ -22,7 +22,12 @@ func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableD
 	}
 	for _, cond := range p.Operation.Conditions {
 		i := slices.IndexFunc(p.Operation.Variables, func(v plan.Variable) bool { return v.Name == cond.Variable })
-		c.program.conditions = append(c.program.conditions, condition{i, cond.Label, cond.Equals})
+		of := condition{variable: i, equals: cond.Equals}
+		if cond.Label != "" {
+			l := newLabel(cond.Label)
+			of.label = &l
+		}
+		c.program.conditions = append(c.program.conditions, of)
 	}
 	c.program.representations = "representations"
 	for slices.ContainsFunc(p.Operation.Variables, func(v plan.Variable) bool {

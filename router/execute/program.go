@@ -35,7 +35,7 @@ type Program struct {
 // condition is what a bit of a request's mask stands for.
 type condition struct {
 	variable int // of the operation's; -1 for a label
-	label    string
+	label    *label
 	equals   bool
 }
 

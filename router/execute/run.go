@@ -15,8 +15,8 @@ import (
 type Request struct {
 	// Variables are the coerced values of the operation's variables as JSON, in their order; nil where there is none.
 	Variables [][]byte
-	// Labels are the override labels that are active for the request.
-	Labels map[string]bool
+	// Labels decide the labels of progressive overrides.
+	Labels Labels
 	// Trail goes with the request to every subgraph.
 	Trail Trail
 	// Extensions are members of the response's extensions, as JSON without the braces: `"queryPlan":{...}`.
@@ -207,8 +207,8 @@ func (p *Program) mask(req Request) uint64 {
 	for bit, c := range p.conditions {
 		on := false
 		switch {
-		case c.label != "":
-			on = req.Labels[c.label] == c.equals
+		case c.label != nil:
+			on = c.label.active(req.Labels) == c.equals
 		case c.variable >= 0 && c.variable < len(req.Variables):
 			on = (string(req.Variables[c.variable]) == "true") == c.equals
 		}

@@ -23,6 +23,9 @@ type Config struct {
 	QueryPlans    bool          `yaml:"queryPlans" doc:"Whether a request with the header Lethe-Query-Plan gets its query plan in the response's extensions."`
 	AccessLog     bool          `yaml:"accessLog" doc:"Whether each request is logged: its id, status, operation name and times, and nothing that a person wrote."`
 
+	// Overrides are by label, in percent.
+	Overrides map[string]float64 `yaml:"overrides" doc:"In how many of a hundred requests each label of a progressive @override is active, by the label. Labels percent(x) say it themselves."`
+
 	PersistedQueries PersistedQueries `yaml:"persistedQueries" doc:"Operations that clients register by their hash."`
 	TrustedDocuments TrustedDocuments `yaml:"trustedDocuments" doc:"Operations that are known before clients ask for them."`
 
@@ -88,6 +91,11 @@ func (c Config) complete() (Config, error) {
 	set(&c.Limits.ConcurrentRequests, 1024)
 	if err := c.Subscriptions.complete(); err != nil {
 		return c, err
+	}
+	for label, percent := range c.Overrides {
+		if percent < 0 || percent > 100 || percent != percent {
+			return c, fmt.Errorf("overrides.%s is %v: it must be a percentage from 0 to 100", label, percent)
+		}
 	}
 	upstreams := make(map[string]SubgraphSubscriptions, len(c.Subgraphs.Subscriptions))
 	for name, sub := range c.Subgraphs.Subscriptions {
@@ -161,6 +169,8 @@ func schemaOf(t reflect.Type) *jsonSchema {
 		return &jsonSchema{Type: "boolean"}
 	case reflect.Int:
 		return &jsonSchema{Type: "integer", Minimum: new(int)}
+	case reflect.Float64:
+		return &jsonSchema{Type: "number", Minimum: new(int)}
 	case reflect.Slice:
 		return &jsonSchema{Type: "array", Items: schemaOf(t.Elem())}
 	case reflect.Map:

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
@@ -147,7 +148,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		x.reject(errs)
 		return
 	}
-	req := execute.Request{Variables: x.values.JSON, Trail: execute.Trail{
+	req := execute.Request{Variables: x.values.JSON, Labels: execute.Labels{Draw: rand.Uint64(), Percent: e.config.Overrides}, Trail: execute.Trail{
 		RequestID: x.id, Parent: first(x.r.Header["Traceparent"]), State: first(x.r.Header["Tracestate"]),
 	}}
 	if s.config().QueryPlans && x.r.Header.Get(planHeader) != "" {

@@ -161,6 +161,7 @@ func (s *Server) build(sdl string, config Config) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.checkOverrides(graph, &config)
 	return &engine{
 		sdl: sdl, config: &config, prepare: p, graph: graph, callers: callers, since: time.Now(), replaced: make(chan struct{}), documents: documents,
 		execute: execute.New(callers, execute.Options{MaskErrors: config.Subgraphs.MaskErrors, Log: s.log}),

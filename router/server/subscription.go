@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,11 +86,13 @@ func (s *Server) begin(connection, ctx context.Context) (context.Context, contex
 type operation struct {
 	query, name, variables []byte
 	trail                  execute.Trail
-	plan                   bool // whether its answers hold the query plan
+	plan                   bool   // whether its answers hold the query plan
+	draw                   uint64 // decides the labels of progressive overrides, the same for all events
 }
 
 func (q *request) operation(trail execute.Trail) *operation {
-	return &operation{query: bytes.Clone(q.query), name: bytes.Clone(q.name), variables: bytes.Clone(q.variables), trail: trail}
+	return &operation{query: bytes.Clone(q.query), name: bytes.Clone(q.name), variables: bytes.Clone(q.variables), trail: trail,
+		draw: rand.Uint64()}
 }
 
 // bound is an operation with what one schema makes of it.
@@ -123,7 +126,7 @@ func (op *operation) bind(ctx context.Context, e *engine) (*bound, gqlerror.List
 	if errs := prepared.Coerce(&b.values, op.variables); len(errs) > 0 {
 		return nil, errs
 	}
-	b.request = execute.Request{Variables: b.values.JSON, Trail: op.trail}
+	b.request = execute.Request{Variables: b.values.JSON, Trail: op.trail, Labels: execute.Labels{Draw: op.draw, Percent: e.config.Overrides}}
 	if op.plan {
 		b.request.Extensions = queryPlan(b.program.Plan())
 	}
