@@ -252,7 +252,7 @@ func (c *compiler) field(n *node, def *ast.Definition, e *entry) (projected, err
 	if inner != nil && inner.Kind == ast.Enum {
 		p.values = c.hiddenValues(inner)
 	}
-	if len(e.children) == 0 {
+	if inner == nil || !inner.IsCompositeType() {
 		p.access = n.fields[e.key]
 		return p, nil
 	}

@@ -1,0 +1,268 @@
+package differential_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/lethe/lethe/router/compose"
+	"github.com/lethe/lethe/router/execute"
+	"github.com/lethe/lethe/router/prepare"
+	"github.com/lethe/lethe/router/supergraph"
+)
+
+var (
+	seed       = flag.Uint64("seed", 0, "run TestDifferential for this seed alone, and say more")
+	from       = flag.Uint64("from", 1, "the first seed of TestDifferential")
+	operations = flag.Int64("operations", 20_000, "how many operations TestDifferential asks")
+	differing  = flag.Int("differences", 1, "how many differences end TestDifferential")
+	verbose    = flag.Bool("tally", false, "tally the reasons why random subgraphs do not compose")
+)
+
+// perGraph is how many operations are asked of each supergraph.
+const perGraph = 40
+
+// counts is what a test met.
+type counts struct {
+	seeds, composed, asked, runs, invalid, refused, differences atomic.Int64
+
+	mu    sync.Mutex
+	codes map[string]int
+}
+
+func newCounts() *counts { return &counts{codes: map[string]int{}} }
+
+// TestDifferential asks random operations of the router over random supergraphs, and compares each answer with that of a
+// plain executor over all the data.
+func TestDifferential(t *testing.T) {
+	t.Parallel()
+	c := newCounts()
+	if *seed > 0 {
+		differ(t, c, *seed)
+		return
+	}
+	var next atomic.Uint64
+	next.Store(*from - 1)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for c.asked.Load() < *operations && c.differences.Load() < int64(*differing) {
+				differ(t, c, next.Add(1))
+			}
+		})
+	}
+	workers.Wait()
+	t.Logf("%d of %d supergraphs compose; %d operations asked in %d ways, %d were invalid, %d refused, %d answers differ",
+		c.composed.Load(), c.seeds.Load(), c.asked.Load(), c.runs.Load(), c.invalid.Load(), c.refused.Load(), c.differences.Load())
+	if *verbose {
+		t.Log(c.codes)
+	}
+}
+
+// world is a supergraph with its data, the router and the subgraphs.
+type world struct {
+	subgraphs []compose.Subgraph
+	sdl       string
+	sg        *supergraph.Supergraph
+	u         *universe
+	services  *services
+	preparer  *prepare.Preparer
+	executor  *execute.Executor
+}
+
+func newWorld(subgraphs []compose.Subgraph, salt uint64, faults uint32) (*world, []compose.Error, error) {
+	result, refused := compose.Compose(subgraphs)
+	if len(refused) > 0 {
+		return nil, refused, nil
+	}
+	w := &world{subgraphs: subgraphs, sdl: result.SDL}
+	var err error
+	if w.sg, err = supergraph.Parse(result.SDL); err != nil {
+		return w, nil, fmt.Errorf("read the supergraph: %w", err)
+	}
+	w.u = newUniverse(w.sg, salt)
+	w.u.faults = faults
+	w.services = &services{byName: map[string]*service{}}
+	for _, sub := range subgraphs {
+		s, err := newService(sub, w.u)
+		if err != nil {
+			return w, nil, fmt.Errorf("subgraph %s: %w", sub.Name, err)
+		}
+		w.services.byName[sub.Name] = s
+	}
+	if w.preparer, err = prepare.New(w.sg, prepare.Options{}); err != nil {
+		return w, nil, err
+	}
+	w.executor = execute.New(w.services, execute.Options{Log: slog.New(slog.DiscardHandler)})
+	return w, nil, nil
+}
+
+// differ tries one seed.
+func differ(t *testing.T, c *counts, seed uint64) {
+	c.seeds.Add(1)
+	r := rand.New(rand.NewPCG(seed, 7))
+	w, refused, err := newWorld(randomSubgraphs(r), seed, 0)
+	if len(refused) > 0 {
+		c.mu.Lock()
+		for _, e := range refused {
+			c.codes[e.Code]++
+			if e.Code == "INTERNAL" || *verbose && e.Code != "SATISFIABILITY_ERROR" {
+				t.Errorf("seed %d: %v", seed, e)
+			}
+		}
+		c.mu.Unlock()
+		return
+	}
+	c.composed.Add(1)
+	if err == nil {
+		for n := range perGraph {
+			op := randomOperation(r, w.sg.API())
+			if err = w.compare(c, op, n); err == nil {
+				continue
+			}
+			op.text = shrink(op.text, func(text string) bool {
+				smaller := op
+				smaller.text = text
+				return w.compare(newCounts(), smaller, n) != nil
+			})
+			err = w.compare(newCounts(), op, n)
+			break
+		}
+	}
+	if err == nil {
+		return
+	}
+	c.differences.Add(1)
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d: %v\n", seed, err)
+	for _, s := range w.subgraphs {
+		fmt.Fprintf(&b, "# subgraph %s\n%s\n", s.Name, strings.TrimPrefix(s.SDL, federationLink))
+	}
+	t.Errorf("%srun it again with -run TestDifferential -seed %d", b.String(), seed)
+}
+
+// compare asks one operation with all the values that it has for its variables.
+func (w *world) compare(c *counts, op operation, n int) error {
+	doc, invalid := gqlparser.LoadQueryWithRules(w.sg.API(), op.text, rules.NewDefaultRules())
+	if len(invalid) > 0 {
+		c.invalid.Add(1)
+		if *verbose {
+			c.mu.Lock()
+			c.codes[invalid[0].Rule]++
+			c.mu.Unlock()
+		}
+		return nil
+	}
+	c.asked.Add(1)
+	prepared, err := w.preparer.Prepare(context.Background(), []byte(op.text), nil)
+	if err != nil {
+		return err
+	}
+	if len(prepared.Errors) > 0 {
+		if code := prepared.Errors[0].Extensions["code"]; code == "TOO_MANY_ALIASES" {
+			c.refused.Add(1)
+			return nil
+		}
+		return fmt.Errorf("%s\nrefused: %w", op.text, prepared.Errors)
+	}
+	for i, values := range op.variables {
+		c.runs.Add(1)
+		if err := w.compareRun(prepared, doc, values, (n+i)%2 == 0, strings.Contains(op.text, "@")); err != nil {
+			text, _ := json.Marshal(values)
+			return fmt.Errorf("%w\n%s\n%s\n%s\n%s", err, op.text, text, prepared.Program.Plan(), strings.Join(w.services.calls, "\n"))
+		}
+	}
+	return nil
+}
+
+func (w *world) compareRun(prepared *prepare.Prepared, doc *ast.QueryDocument, values map[string]any, moved, conditional bool) error {
+	labels := map[string]bool{"moved": moved, "percent(30)": moved, "other": !moved}
+	given, err := json.Marshal(values)
+	if err != nil {
+		return err
+	}
+	var coerced prepare.Values
+	if errs := prepared.Coerce(&coerced, given); len(errs) > 0 {
+		return fmt.Errorf("the variables are refused: %w", errs)
+	}
+	w.services.reset(labels)
+	answer, _ := w.executor.Execute(context.Background(), prepared.Program, execute.Request{Variables: coerced.JSON, Labels: labels}, nil)
+	if len(w.services.violations) > 0 {
+		return errors.Join(w.services.violations...)
+	}
+	var got struct {
+		Data   json.RawMessage
+		Errors []graphQLError
+	}
+	if err := json.Unmarshal(answer, &got); err != nil {
+		return fmt.Errorf("%w: %s", err, answer)
+	}
+	op := doc.Operations[0]
+	e := &executor{schema: w.sg.API(), doc: doc, resolver: &whole{u: w.u, state: &state{}}}
+	vars := map[string]any{}
+	if err := json.Unmarshal(given, &vars); err != nil {
+		return err
+	}
+	if _, err := validator.VariableValues(w.sg.API(), op, vars); err != nil {
+		return fmt.Errorf("a variable is not valid: %w", err)
+	}
+	e.variables(op, vars)
+	want, err := json.Marshal(e.run(op, thing{"Query", 0}))
+	if err != nil {
+		return err
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, got.Data); err != nil {
+		return err
+	}
+	// Where fields are left out by conditions the order may differ: the specification says only that it should be kept.
+	same := bytes.Equal(normal(compact.Bytes()), normal(want)) || conditional && equal(compact.Bytes(), want)
+	if !same {
+		return fmt.Errorf("the answers differ\ngot  %s\nwant %s\nerrors %v", compact.Bytes(), want, got.Errors)
+	}
+	if (len(got.Errors) > 0) != (len(e.errors) > 0) {
+		return fmt.Errorf("the errors differ\ndata %s\ngot  %v\nwant %v", want, got.Errors, e.errors)
+	}
+	return nil
+}
+
+func equal(a, b []byte) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
+}
+
+// normal writes JSON with its strings escaped in one way, and keeps the order of its fields.
+func normal(text []byte) []byte {
+	var b bytes.Buffer
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return b.Bytes()
+		}
+		if s, ok := token.(string); ok {
+			quoted, _ := json.Marshal(s)
+			b.Write(quoted)
+		} else {
+			fmt.Fprint(&b, token)
+		}
+		b.WriteByte(' ')
+	}
+}
