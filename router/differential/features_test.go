@@ -5,12 +5,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-
-	"github.com/lethe/lethe/router/compose"
 )
 
 // randomSubgraphs makes two to four subgraphs that share entities, with all that Federation has.
-func randomSubgraphs(r *rand.Rand) []compose.Subgraph {
+func randomSubgraphs(r *rand.Rand) *generator {
 	g := &generator{r: r, keys: map[string][]string{}}
 	for i := range 2 + r.IntN(3) {
 		g.subs = append(g.subs, &draft{name: string(rune('a' + i)), first: g.chance(7), types: map[string]*typeDraft{}})
@@ -36,7 +34,7 @@ func randomSubgraphs(r *rand.Rand) []compose.Subgraph {
 	if g.chance(3) {
 		g.mutations()
 	}
-	return g.subgraphs()
+	return g
 }
 
 // values makes types without keys that several subgraphs answer.

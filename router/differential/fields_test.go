@@ -81,11 +81,16 @@ func (g *generator) needs(i int, typ string, depth int) string {
 	}
 	var parts []string
 	for range 1 + g.r.IntN(2) {
-		if part := g.need(i, typ, depth); part != "" && !slices.Contains(parts, part) {
+		if part := g.need(i, typ, depth); part != "" && !slices.ContainsFunc(parts, func(p string) bool { return fieldOf(p) == fieldOf(part) }) {
 			parts = append(parts, part)
 		}
 	}
 	return strings.Join(parts, " ")
+}
+
+// fieldOf gives the name of the field that a part of a requirement begins with.
+func fieldOf(part string) string {
+	return strings.FieldsFunc(part, func(c rune) bool { return c == ' ' || c == '(' })[0]
 }
 
 // abstractNeeds requires something of objects of an interface or a union.

@@ -180,6 +180,9 @@ func (w *writer) field(t *ast.Definition, depth int) string {
 	}
 	text := f.Name
 	switch {
+	case t == w.api.Mutation && w.r.IntN(6) > 0:
+		w.n++
+		text = fmt.Sprintf("m%d: %s", w.n, text)
 	case w.chance(14):
 		text = []string{"id", "sku", "z1", "z2", "ref"}[w.r.IntN(5)] + ": " + text
 	case w.chance(9):
@@ -199,7 +202,9 @@ func (w *writer) field(t *ast.Definition, depth int) string {
 	if len(args) > 0 {
 		text += "(" + strings.Join(args, ", ") + ")"
 	}
-	text += w.condition()
+	if t != w.api.Mutation || strings.Contains(text, ": ") {
+		text += w.condition()
+	}
 	if out.IsCompositeType() {
 		text += " " + w.selection(out, depth+1)
 	}

@@ -115,6 +115,7 @@ func copied(subs []*draft) []*draft {
 			typ.fields = nil
 			for _, f := range t.fields {
 				field := *f
+				field.directives = slices.Clone(f.directives)
 				typ.fields = append(typ.fields, &field)
 			}
 			own.types[name] = &typ

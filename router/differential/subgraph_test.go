@@ -200,7 +200,11 @@ func (s *services) answer(sub *service, body []byte) ([]byte, error) {
 		sub.asked[request.Query] = doc
 	}
 	op := doc.Operations[0]
-	if _, err := validator.VariableValues(sub.schema, op, request.Variables); err != nil {
+	var checked struct{ Variables map[string]any }
+	if err := json.Unmarshal(body, &checked); err != nil {
+		return nil, err
+	}
+	if _, err := validator.VariableValues(sub.schema, op, checked.Variables); err != nil {
 		return nil, err
 	}
 	a := &answering{service: sub, services: s}
@@ -263,7 +267,7 @@ func (a *answering) resolve(at position, def *ast.Definition, field *ast.FieldDe
 			}
 		}
 	}
-	if set := a.requires[place]; set != nil && !given {
+	if set := a.requires[place]; set != nil && !given && a.needs(def.Name, field.Name) {
 		if err := a.true(at.is, at.sent, set, def); err != nil {
 			if a.u.faults > 0 && at.sent != nil {
 				return failure(place + ": " + err.Error())
@@ -279,6 +283,12 @@ func (a *answering) resolve(at position, def *ast.Definition, field *ast.FieldDe
 		below = append(below, set)
 	}
 	return delegated{a.u.truth(is, field.Name, args), position{provided: below}}
+}
+
+// needs tells whether composition kept what a field requires: of Federation 1 it drops what the subgraph resolves itself.
+func (a *answering) needs(typ, field string) bool {
+	f := a.u.sg.Type(typ).Field(field)
+	return f == nil || f.Source(a.graph) == nil || len(f.Source(a.graph).Requires) > 0
 }
 
 // provided tells whether what provides the object provides a field of it, and what it provides below the field.
@@ -367,7 +377,11 @@ func (a *answering) trueValue(is, sent any, sel *ast.Field, typ *ast.Type) error
 			return fmt.Errorf("%s is sent as %v and is %v", sel.Name, sent, is)
 		}
 		def := a.schema.Types[typ.Name()]
-		if name, ok := o["__typename"]; ok && name != v.typ && name != def.Name {
+		name, ok := o["__typename"]
+		if !ok && def.IsAbstractType() {
+			return fmt.Errorf("%s is sent without its __typename", sel.Name)
+		}
+		if ok && name != v.typ && name != def.Name {
 			return fmt.Errorf("%s is sent as a %s and is %v", sel.Name, name, is)
 		}
 		return a.true(v, o, sel.SelectionSet, def)

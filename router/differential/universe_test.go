@@ -27,6 +27,7 @@ type universe struct {
 	// faults has one of so many fields fail; 0 for none.
 	faults uint32
 	salt   uint64
+	broken bool // a field that is never null has no object to answer with
 	known  map[string]any
 }
 
@@ -180,6 +181,9 @@ func (u *universe) value(typ *ast.Type, types []*ast.Type, sources []source, h u
 	}
 	if typ.Elem != nil {
 		list := []any{}
+		if out := u.sg.Type(typ.Name()); out != nil && out.IsComposite() && len(u.possible(out, sources)) == 0 {
+			return list
+		}
 		for i := range h / 8 % 4 {
 			list = append(list, u.value(typ.Elem, elements, sources, u.hash(h, i), o))
 		}
@@ -194,6 +198,7 @@ func (u *universe) value(typ *ast.Type, types []*ast.Type, sources []source, h u
 		}
 		names := u.possible(out, sources)
 		if len(names) == 0 {
+			u.broken = u.broken || !nullable
 			return nil
 		}
 		n := h / 16 % population

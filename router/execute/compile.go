@@ -192,7 +192,7 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 			if !slices.Contains(n.fields[key], a) {
 				n.fields[key] = append(n.fields[key], a)
 			}
-			if field.Name == "__typename" && !slices.Contains(n.typename, a) && (field.Key == "__typename" || field.Alias == "__typename") {
+			if field.Name == "__typename" && !slices.Contains(n.typename, a) && key != plan.PresenceKey {
 				n.typename = append(n.typename, a)
 			}
 			continue
@@ -259,7 +259,7 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 		out.variables = append(out.variables, i)
 	}
 	// @skip and @include stay in the subgraph's query, and so do their variables.
-	for _, name := range guardVariables(c.plan.Operation, f.Selections) {
+	for _, name := range guardVariables(c.plan.Operation, f.Selections, f.Kind == plan.Mutation) {
 		i, ok := index[name]
 		if !ok || slices.Contains(out.variables, i) {
 			continue
@@ -272,10 +272,10 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 	}
 	if out.entity {
 		b.WriteString("{_entities(representations:$" + c.program.representations + ")")
-		c.write(&b, f.Selections)
+		c.write(&b, f.Selections, false)
 		b.WriteString("}")
 	} else {
-		c.write(&b, f.Selections)
+		c.write(&b, f.Selections, f.Kind == plan.Mutation)
 	}
 	out.query = b.String()
 	out.prefix = append(jsontext.AppendString([]byte(`{"query":`), out.query), `,"variables":{`...)
@@ -306,115 +306,4 @@ func identifier(s string) string {
 		}
 		return '_'
 	}, s)
-}
-
-// guardVariables gives the variables of the guards in a selection set that a subgraph's query can carry: those that are
-// one conjunction, written as nested @include and @skip.
-func guardVariables(op *plan.Operation, set plan.SelectionSet) []string {
-	var out []string
-	seen := map[string]bool{}
-	var walk func(plan.SelectionSet)
-	add := func(g plan.Guard) {
-		for _, cond := range guardConditions(op, g) {
-			if !seen[cond.Variable] {
-				seen[cond.Variable] = true
-				out = append(out, cond.Variable)
-			}
-		}
-	}
-	walk = func(set plan.SelectionSet) {
-		for _, s := range set {
-			if s.Field != nil {
-				add(s.Field.Guard)
-				walk(s.Field.Selections)
-			} else {
-				add(s.Fragment.Guard)
-				walk(s.Fragment.Selections)
-			}
-		}
-	}
-	walk(set)
-	return out
-}
-
-// guardConditions gives the conditions of a guard that a subgraph's query can carry, or none: then the subgraph answers
-// more than the client wants, and the projection leaves it out.
-func guardConditions(op *plan.Operation, g plan.Guard) []plan.Condition {
-	if len(g) != 1 {
-		return nil
-	}
-	var out []plan.Condition
-	include, skip := "", ""
-	for bit := range op.Conditions {
-		if g[0]&(1<<bit) == 0 {
-			continue
-		}
-		cond := op.Conditions[bit]
-		if cond.Label != "" {
-			return nil
-		}
-		// A field takes one @include and one @skip.
-		if cond.Equals {
-			if include != "" {
-				return nil
-			}
-			include = cond.Variable
-		} else {
-			if skip != "" {
-				return nil
-			}
-			skip = cond.Variable
-		}
-		out = append(out, cond)
-	}
-	return out
-}
-
-func (c *compiler) write(b *strings.Builder, set plan.SelectionSet) {
-	b.WriteByte('{')
-	for i, s := range set {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		if s.Fragment != nil {
-			b.WriteString("...")
-			if s.Fragment.TypeCondition != "" {
-				b.WriteString("on " + s.Fragment.TypeCondition)
-			}
-			c.directives(b, s.Fragment.Guard)
-			c.write(b, s.Fragment.Selections)
-			continue
-		}
-		f := s.Field
-		if f.Alias != f.Name {
-			b.WriteString(f.Alias + ":")
-		}
-		b.WriteString(f.Name)
-		for j, a := range f.Arguments {
-			if j == 0 {
-				b.WriteByte('(')
-			} else {
-				b.WriteByte(',')
-			}
-			b.WriteString(a.Name + ":" + a.Value)
-		}
-		if len(f.Arguments) > 0 {
-			b.WriteByte(')')
-		}
-		c.directives(b, f.Guard)
-		if len(f.Selections) > 0 {
-			c.write(b, f.Selections)
-		}
-	}
-	b.WriteByte('}')
-}
-
-func (c *compiler) directives(b *strings.Builder, g plan.Guard) {
-	for _, cond := range guardConditions(c.plan.Operation, g) {
-		name := "@include"
-		if !cond.Equals {
-			name = "@skip"
-		}
-		b.WriteString(name + "(if:$" + cond.Variable + ")")
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"github.com/lethe/lethe/router/jsontext"
 	"github.com/lethe/lethe/router/plan"
 )
@@ -53,7 +55,7 @@ func (c *compiler) representationFields(n *node, set plan.SelectionSet, parent s
 		if f.Parent != "" {
 			parent = f.Parent
 		}
-		field := representationField{key: append(jsontext.Quote(f.Name), ':'), types: types, guard: f.Guard, nullable: c.nullable(parent, f.Name)}
+		field := representationField{key: append(jsontext.Quote(f.Name), ':'), types: types, guard: f.Guard, typ: c.typeOf(parent, f.Name)}
 		if len(f.Selections) == 0 {
 			field.access = n.fields[logical(f)]
 			if len(field.access) == 0 {
@@ -68,7 +70,7 @@ func (c *compiler) representationFields(n *node, set plan.SelectionSet, parent s
 		}
 		field.child = child
 		field.access = childAccess(child)
-		inner, err := c.representationFields(child, f.Selections, c.typeOf(parent, f.Name), nil)
+		inner, err := c.representationFields(child, f.Selections, typeName(field.typ), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -130,20 +132,30 @@ func (c *compiler) possible(name string) []string {
 	return out
 }
 
-func (c *compiler) nullable(parent, field string) bool {
+// typeOf gives the type of a field as the whole supergraph has it, nil where it has none.
+func (c *compiler) typeOf(parent, field string) *ast.Type {
 	if t := c.sg.Type(parent); t != nil {
-		if f := t.Field(field); f != nil && f.Type != nil {
-			return !f.Type.NonNull
+		if f := t.Field(field); f != nil {
+			return f.Type
 		}
 	}
-	return true
+	return nil
 }
 
-func (c *compiler) typeOf(parent, field string) string {
-	if t := c.sg.Type(parent); t != nil {
-		if f := t.Field(field); f != nil && f.Type != nil {
-			return f.Type.Name()
-		}
+func typeName(t *ast.Type) string {
+	if t == nil {
+		return ""
 	}
-	return ""
+	return t.Name()
+}
+
+// mayBeNull tells whether a value of a type may be null; nil stands for a type that is not known.
+func mayBeNull(t *ast.Type) bool { return t == nil || !t.NonNull }
+
+// elementOf gives the type of a list's elements.
+func elementOf(t *ast.Type) *ast.Type {
+	if t == nil {
+		return nil
+	}
+	return t.Elem
 }

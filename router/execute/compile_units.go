@@ -52,7 +52,7 @@ func (c *compiler) units() {
 // piece renders a fetch's part of a request that several share.
 func (c *compiler) piece(out *fetch, f *plan.Fetch) error {
 	var b strings.Builder
-	c.write(&b, f.Selections)
+	c.write(&b, f.Selections, false)
 	text := b.String()
 	for i := range f.Representations {
 		// What the representations of one fetch pass is the same for all: they are alternatives by type.

@@ -140,7 +140,7 @@ type representationField struct {
 	types    []string
 	fields   []representationField
 	typename bool
-	nullable bool
+	typ      *ast.Type // as the whole supergraph has it
 	guard    plan.Guard
 }
 
@@ -150,7 +150,7 @@ type objectProjection struct {
 	static []projected            // when the runtime type is known or makes no difference
 	byType map[string][]projected // else
 	// Where the types of byType are all written alike, general is how; for objects of which no more is known than that they
-	// are declared's.
+	// are declared's. Else declared is "".
 	general  []projected
 	declared string
 }

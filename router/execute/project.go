@@ -56,9 +56,9 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 		known := false
 		t := r.runtimeType(p.node, base)
 		switch {
-		case t != nil && (p.general == nil || string(t) != p.declared):
+		case t != nil && (p.declared == "" || string(t) != p.declared):
 			fields, known = p.byType[string(t)]
-		case p.general != nil:
+		case p.declared != "":
 			fields, known = p.general, true
 		default:
 			fields, known = p.byType[p.node.static]

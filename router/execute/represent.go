@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"hash/maphash"
 	"slices"
+
+	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // representations are the distinct ones of a fetch, end to end.
@@ -133,11 +135,11 @@ func (w *walk) representFields(b []byte, n *node, base int, fields []representat
 			case leaf:
 				b, ok = append(b, body[v.off:v.off+v.n]...), true
 			case null:
-				b, ok = append(b, "null"...), f.nullable
+				b, ok = append(b, "null"...), mayBeNull(f.typ)
 			}
 		} else {
 			vals := w.childVals(n, f.child, base)
-			b, ok = w.representChild(b, f, vals, len(w.vals)-vals)
+			b, ok = w.representChild(b, f, f.typ, vals, len(w.vals)-vals)
 			w.vals = w.vals[:vals]
 		}
 		if !ok {
@@ -147,7 +149,8 @@ func (w *walk) representFields(b []byte, n *node, base int, fields []representat
 	return append(b, '}'), true
 }
 
-func (w *walk) representChild(b []byte, f *representationField, vals, count int) ([]byte, bool) {
+// representChild writes an object, or lists of objects of the type t.
+func (w *walk) representChild(b []byte, f *representationField, t *ast.Type, vals, count int) ([]byte, bool) {
 	if length := w.listLength(vals, count); length >= 0 {
 		b = append(b, '[')
 		for i := range length {
@@ -157,7 +160,7 @@ func (w *walk) representChild(b []byte, f *representationField, vals, count int)
 			from := len(w.vals)
 			w.elements(f.child, vals, count, i)
 			var ok bool
-			b, ok = w.representChild(b, f, from, count)
+			b, ok = w.representChild(b, f, elementOf(t), from, count)
 			w.vals = w.vals[:from]
 			if !ok {
 				return b, false
@@ -169,7 +172,7 @@ func (w *walk) representChild(b []byte, f *representationField, vals, count int)
 	if !ok {
 		w.refs = w.refs[:base]
 		known := slices.ContainsFunc(w.vals[vals:vals+count], func(v slot) bool { return v.kind == null })
-		return append(b, "null"...), known && f.nullable
+		return append(b, "null"...), known && mayBeNull(t)
 	}
 	b = append(b, '{')
 	if f.typename {

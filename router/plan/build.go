@@ -152,7 +152,7 @@ func (b *builder) entitySite(v *vertex) *site {
 		}
 		if n.leaf == nil {
 			b.addDeep(at, n.at, v.place.scope, n.item, n.types)
-			b.readDeep(r.fields, v.place.scope, n.item, n.types, v.types)
+			b.readDeep(r.fields, v.place.scope, n.item, n.types, v.types, n.at.subgraph, v.subgraph)
 			continue
 		}
 		if n.item.name == typenameField {
@@ -161,7 +161,7 @@ func (b *builder) entitySite(v *vertex) *site {
 			b.add(at, n.at, n.leaf.place.scope, n.item, n.types, nil)
 		}
 		unguard(n.at, v.place)
-		b.readLeaf(r.fields, v.place, n.leaf)
+		b.readLeaf(r.fields, v.place, n.leaf, v.subgraph)
 	}
 	for p := v.place; p.parent != nil; p = p.parent {
 		if p.class != nil && p.parent.objects {
@@ -215,10 +215,13 @@ func (b *builder) typename(at *site) {
 	at.at.fields = append([]*selected{{alias: typenameField, item: it, slot: &slot{key: typenameField, client: true}}}, at.at.fields...)
 }
 
+// PresenceKey is the logical key of a __typename that tells only that there is an object, and not its runtime type.
+const PresenceKey = "\x00_present"
+
 // presence asks whether there are objects where the subgraph does not know their runtime type: it answers with the name
 // of the interface, which is kept under a name where nobody takes it for the type.
 func (b *builder) presence(at *site) {
-	const alias = "_present"
+	alias := PresenceKey[1:]
 	for _, f := range at.at.fields {
 		if f.alias == alias {
 			return
@@ -403,8 +406,8 @@ func (b *builder) addDeep(at *site, v *vertex, sc *scope, it *item, types typeSe
 	}
 }
 
-// readDeep adds a key's item to what a representation is made of.
-func (b *builder) readDeep(into *selection, sc *scope, it *item, types, all typeSet) {
+// readDeep adds a key's item, read from one subgraph, to what a representation for another is made of.
+func (b *builder) readDeep(into *selection, sc *scope, it *item, types, all typeSet, from, receiver int) {
 	if it.name == typenameField {
 		return
 	}
@@ -418,8 +421,11 @@ func (b *builder) readDeep(into *selection, sc *scope, it *item, types, all type
 			}
 			into.fields = append(into.fields, f)
 		}
+		if it.out != nil && it.out.tellsType(receiver) && it.out.in[from] != nil && !it.out.in[from].object {
+			f.child.readTypename()
+		}
 		for _, sub := range it.sub {
-			b.readDeep(f.child, sc.child(sl.key), sub, sub.types, nil)
+			b.readDeep(f.child, sc.child(sl.key), sub, sub.types, nil, from, receiver)
 		}
 	}
 }
@@ -438,7 +444,7 @@ func (b *builder) readConditions(types, all typeSet) []*typeNode {
 
 // readLeaf adds a requirement's leaf to what a representation is made of: the way from the entity to the leaf's place,
 // and the leaf.
-func (b *builder) readLeaf(into *selection, entity *place, l *leaf) {
+func (b *builder) readLeaf(into *selection, entity *place, l *leaf, receiver int) {
 	var way []*place
 	for p := l.place; p != entity && p != nil; p = p.parent {
 		way = append(way, p)
@@ -454,8 +460,14 @@ func (b *builder) readLeaf(into *selection, entity *place, l *leaf) {
 			into.fields = append(into.fields, f)
 		}
 		into = f.child
+		if p.static.tellsType(receiver) {
+			into.readTypename()
+		}
 	}
 	if l.item.name == typenameField {
+		if l.place != entity {
+			into.readTypename()
+		}
 		return
 	}
 	sl := l.place.scope.of(l.item, l.types)
@@ -467,5 +479,12 @@ func (b *builder) readLeaf(into *selection, entity *place, l *leaf) {
 		if into.find(cond, sl, l.item) == nil {
 			into.fields = append(into.fields, &selected{cond: cond, slot: sl, alias: sl.key, item: l.item})
 		}
+	}
+}
+
+// readTypename has the runtime type of an object below an entity sent with it.
+func (s *selection) readTypename() {
+	if !slices.ContainsFunc(s.fields, func(f *selected) bool { return f.alias == typenameField }) {
+		s.fields = append(s.fields, &selected{alias: typenameField, item: &item{name: typenameField, leaf: true}, slot: &slot{key: typenameField, client: true}})
 	}
 }

@@ -314,6 +314,7 @@ func onlyObjects(vs []*vertex) bool {
 func (s *search) keyNeeds(from *vantage, class typeSet, t *target, except int) ([]*need, []*vertex, *keyNode) {
 	s.conditions++
 	defer func() { s.conditions-- }()
+	defer s.sendingTo(t.subgraph)()
 	var needs []*need
 	var deps []*vertex
 	var best *keyNode
@@ -641,6 +642,7 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 func (s *search) solveRequirement(p *place, c *closure, class typeSet, src *sourceNode) ([]*need, bool, error) {
 	s.conditions++
 	defer func() { s.conditions-- }()
+	defer s.sendingTo(src.subgraph)()
 	if !s.settled {
 		return s.solve(p, class, widened(src.requires, class))
 	}
@@ -712,10 +714,32 @@ func (s *search) solveClass(p *place, class typeSet, it *item) ([]*need, bool, e
 	if err != nil || !ok {
 		return nil, false, err
 	}
+	if child.objects && s.tellsType(child.static) {
+		// Where the objects come from nobody knows their runtime type, and the receiver has to.
+		l := &leaf{place: child, item: typenameItem(child), types: child.possible}
+		if l.options, err = s.options(child, child.possible, l.item); err != nil || len(l.options) == 0 {
+			return nil, false, err
+		}
+		needs = append(needs, &need{item: l.item, types: l.types, leaf: l})
+	}
 	if len(needs) == 0 {
 		// Only the objects' presence matters.
 		l := &leaf{place: child, item: typenameItem(child), types: child.possible, options: child.arrivals}
 		needs = append(needs, &need{item: l.item, types: l.types, leaf: l})
 	}
 	return needs, ok, nil
+}
+
+// sendingTo notes the subgraph that what is being resolved is sent to, until the function that it gives is called.
+func (s *search) sendingTo(subgraph int) func() {
+	before := s.receiver
+	s.receiver = subgraph
+	return func() { s.receiver = before }
+}
+
+// tellsType reports whether the receiver has to be told the runtime type of objects of a type.
+func (s *search) tellsType(t *typeNode) bool { return s.receiver >= 0 && t.tellsType(s.receiver) }
+
+func (n *typeNode) tellsType(receiver int) bool {
+	return n.abstract && receiver >= 0 && n.in[receiver] != nil && !n.in[receiver].object
 }

@@ -12,6 +12,7 @@ type contextNeed struct {
 // solveContexts finds what the arguments of a source that are marked @fromContext are read from: each from the nearest
 // ancestor of a type that sets its context. ok is false where there is none.
 func (s *search) solveContexts(p *place, src *sourceNode) (out []*contextNeed, ok bool, err error) {
+	defer s.sendingTo(-1)()
 	for i := range src.contexts {
 		c := &src.contexts[i]
 		found := false
@@ -59,7 +60,7 @@ func (b *builder) passContexts(st *step, v *vertex) {
 				b.add(at, n.at, n.leaf.place.scope, n.item, n.types, nil)
 			}
 			unguard(n.at, c.place)
-			b.readLeaf(arg.fields, c.place, n.leaf)
+			b.readLeaf(arg.fields, c.place, n.leaf, -1)
 			if len(n.types) < len(c.place.possible) && n.leaf.place == c.place {
 				last := arg.fields.fields[len(arg.fields.fields)-1]
 				if last.cond == nil {

@@ -82,7 +82,7 @@ func (p *Planner) PlanFor(doc *ast.QueryDocument, operationName string, options 
 // search makes the state of a search under override labels.
 func (p *Planner) search(kind OperationKind, labels map[string]bool) *search {
 	s := &search{
-		g: p.graph, kind: kind, limits: p.limits, labels: map[string]bool{}, active: map[string]bool{}, scores: map[string]score{}, excluded: map[int]int{},
+		g: p.graph, kind: kind, limits: p.limits, labels: map[string]bool{}, active: map[string]bool{}, scores: map[string]score{}, excluded: map[int]int{}, receiver: -1,
 	}
 	maps.Copy(s.labels, labels)
 	if p.limits.Time > 0 {

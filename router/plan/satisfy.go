@@ -181,9 +181,9 @@ func (w *walk) fields(st *standing) error {
 func (w *walk) under(st *standing, labels map[string]bool) error {
 	s, p := w.place(st, labels)
 	defer func() { w.work -= s.work }()
-	if p.objects && !st.root && len(p.possible) > 0 {
+	if visible := p.possible.intersect(p.static.visible); p.objects && !st.root && len(visible) > 0 {
 		it := typenameItem(p)
-		options, err := s.options(p, p.possible.intersect(p.static.visible), it)
+		options, err := s.options(p, visible, it)
 		if err != nil {
 			return err
 		}

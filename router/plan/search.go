@@ -134,6 +134,8 @@ type search struct {
 	conditions int
 	// excluded counts, by subgraph, the keys that are being gathered to enter it.
 	excluded map[int]int
+	// receiver is the subgraph that the key or the requirement that is being resolved is sent to; -1 for none.
+	receiver int
 	// settled refuses to rest a key or a requirement on a field under a progressive override.
 	settled bool
 }

@@ -450,15 +450,13 @@ func (s *simulation) field(g supergraph.GraphID, n *node, static string, object 
 		key = "\x00" + f.Alias
 	}
 	if f.Name == "__typename" {
-		if object && key == "\x00_present" {
+		if object && key == plan.PresenceKey {
 			return nil
 		}
 		if object {
 			return fmt.Errorf("__typename is asked of the interface object %s", static)
 		}
-		if f.Alias == "__typename" {
-			n.known = true
-		}
+		n.known = true
 		n.data[key] = n.is.typ
 		return nil
 	}

@@ -1,0 +1,144 @@
+package execute
+
+import (
+	"strings"
+
+	"github.com/lethe/lethe/router/plan"
+)
+
+// guardVariables gives the variables of the guards in a selection set that a subgraph's query carries.
+func guardVariables(op *plan.Operation, set plan.SelectionSet, exact bool) []string {
+	var out []string
+	seen := map[string]bool{}
+	var walk func(set plan.SelectionSet, exact bool)
+	add := func(alternatives [][]plan.Condition) {
+		for _, conditions := range alternatives {
+			for _, cond := range conditions {
+				if !seen[cond.Variable] {
+					seen[cond.Variable] = true
+					out = append(out, cond.Variable)
+				}
+			}
+		}
+	}
+	walk = func(set plan.SelectionSet, exact bool) {
+		for _, s := range set {
+			add(carried(op, s, exact))
+			if s.Field != nil {
+				walk(s.Field.Selections, false)
+			} else {
+				walk(s.Fragment.Selections, exact)
+			}
+		}
+	}
+	walk(set, exact)
+	return out
+}
+
+// carried gives the conditions under which a subgraph is asked for a selection: alternatives, each of conditions that hold
+// together. One alternative without conditions stands for always. A composite field under several alternatives is asked
+// always, since it would have to be written once for each, and the projection leaves out what the client does not want;
+// but where exact is set, for the fields of a mutation, what is left out must not be done.
+func carried(op *plan.Operation, s plan.Selection, exact bool) [][]plan.Condition {
+	always := [][]plan.Condition{nil}
+	var guard plan.Guard
+	if s.Field != nil {
+		guard = s.Field.Guard
+	} else {
+		guard = s.Fragment.Guard
+	}
+	if len(guard) == 0 || len(guard) > 1 && !exact && (s.Field == nil || len(s.Field.Selections) > 0) {
+		return always
+	}
+	var out [][]plan.Condition
+	for _, mask := range guard {
+		var conditions []plan.Condition
+		for bit, cond := range op.Conditions {
+			if mask&(1<<bit) == 0 {
+				continue
+			}
+			if cond.Label != "" {
+				return always
+			}
+			conditions = append(conditions, cond)
+		}
+		out = append(out, conditions)
+	}
+	return out
+}
+
+// write writes a selection set, in braces.
+func (c *compiler) write(b *strings.Builder, set plan.SelectionSet, exact bool) {
+	b.WriteByte('{')
+	first := true
+	for _, s := range set {
+		for _, conditions := range carried(c.plan.Operation, s, exact) {
+			if !first {
+				b.WriteByte(' ')
+			}
+			first = false
+			c.conditional(b, s, conditions, exact)
+		}
+	}
+	b.WriteByte('}')
+}
+
+// conditional writes a selection under conditions. A selection takes one @include and one @skip: further ones stand at
+// fragments around it.
+func (c *compiler) conditional(b *strings.Builder, s plan.Selection, conditions []plan.Condition, exact bool) {
+	var include, skip []string
+	for _, cond := range conditions {
+		if cond.Equals {
+			include = append(include, cond.Variable)
+		} else {
+			skip = append(skip, cond.Variable)
+		}
+	}
+	levels := max(len(include), len(skip), 1)
+	directives := func(level int) {
+		if level < len(include) {
+			b.WriteString("@include(if:$" + include[level] + ")")
+		}
+		if level < len(skip) {
+			b.WriteString("@skip(if:$" + skip[level] + ")")
+		}
+	}
+	for level := 1; level < levels; level++ {
+		b.WriteString("...")
+		directives(level)
+		b.WriteByte('{')
+	}
+	if s.Fragment != nil {
+		b.WriteString("...")
+		if s.Fragment.TypeCondition != "" {
+			b.WriteString("on " + s.Fragment.TypeCondition)
+		}
+		directives(0)
+		c.write(b, s.Fragment.Selections, exact)
+	} else {
+		c.writeField(b, s.Field, func() { directives(0) })
+	}
+	b.WriteString(strings.Repeat("}", levels-1))
+}
+
+func (c *compiler) writeField(b *strings.Builder, f *plan.Field, directives func()) {
+	if f.Alias != f.Name {
+		b.WriteString(f.Alias + ":")
+	}
+	b.WriteString(f.Name)
+	for i, a := range f.Arguments {
+		if i == 0 {
+			b.WriteByte('(')
+		} else {
+			b.WriteByte(',')
+		}
+		b.WriteString(a.Name + ":" + a.Value)
+	}
+	if len(f.Arguments) > 0 {
+		b.WriteByte(')')
+	}
+	directives()
+	if len(f.Selections) > 0 {
+		c.write(b, f.Selections, false)
+	}
+}
