@@ -35,7 +35,7 @@ var (
 )
 
 // perGraph is how many operations are asked of each supergraph.
-const perGraph = 40
+const perGraph = 60
 
 // counts is what a test met.
 type counts struct {
@@ -208,7 +208,11 @@ func (w *world) compare(c *counts, op operation, n int) error {
 }
 
 func (w *world) compareRun(prepared *prepare.Prepared, doc *ast.QueryDocument, values map[string]any, moved, conditional bool) error {
-	labels := map[string]bool{"moved": moved, "percent(30)": moved, "other": !moved}
+	labels := map[string]bool{"moved": moved, "other": !moved, "percent(100)": true, "percent(0)": false}
+	percent := map[string]float64{"moved": 0, "other": 100}
+	if moved {
+		percent = map[string]float64{"moved": 100, "other": 0}
+	}
 	given, err := json.Marshal(values)
 	if err != nil {
 		return err
@@ -218,7 +222,7 @@ func (w *world) compareRun(prepared *prepare.Prepared, doc *ast.QueryDocument, v
 		return fmt.Errorf("the variables are refused: %w", errs)
 	}
 	w.services.reset(labels)
-	answer, _ := w.executor.Execute(context.Background(), prepared.Program, execute.Request{Variables: coerced.JSON, Labels: labels}, nil)
+	answer, _ := w.executor.Execute(context.Background(), prepared.Program, execute.Request{Variables: coerced.JSON, Labels: execute.Labels{Percent: percent}}, nil)
 	if w.u.broken {
 		return nil
 	}

@@ -33,7 +33,7 @@ func (g *generator) feature(e string, i int) {
 		args := g.inputs(i, g.pick("", "", g.arguments()))
 		typ := g.scalar(i, from)
 		g.add(from, e, name, g.inputs(from, args), typ)
-		g.add(i, e, name, args, typ, fmt.Sprintf(`@override(from: "%s"%s)`, g.subs[from].name, g.pick("", "", `, label: "percent(30)"`, `, label: "moved"`)))
+		g.add(i, e, name, args, typ, fmt.Sprintf(`@override(from: "%s"%s)`, g.subs[from].name, g.pick("", "", `, label: "percent(100)"`, `, label: "percent(0)"`, `, label: "moved"`)))
 	case kind == 10 && second && !g.get(i, e).has("@interfaceObject"):
 		// A composite field moves with all below it.
 		from := others[0]
