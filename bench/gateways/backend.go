@@ -3,19 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sort"
 
 	"github.com/lethe/lethe/bench/gateways/floor"
 	"github.com/lethe/lethe/bench/gateways/process"
 	"github.com/lethe/lethe/bench/gateways/subgraph"
-	"github.com/lethe/lethe/router/compose"
 )
 
 // backend is the process of the subgraphs.
@@ -24,8 +21,8 @@ type backend struct {
 	addresses subgraph.Addresses
 }
 
-func startBackend(ctx context.Context, self, cores string) (*backend, error) {
-	cmd := pinned(cores, []string{self, partSubgraphs}, nil)
+func startBackend(ctx context.Context, self, set, cores string) (*backend, error) {
+	cmd := pinned(cores, []string{self, partSubgraphs, set}, nil)
 	lines, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe: %w", err)
@@ -43,23 +40,6 @@ func startBackend(ctx context.Context, self, cores string) (*backend, error) {
 		return nil, fmt.Errorf("the subgraphs did not start: %w\n%s", err, p.Output())
 	}
 	return b, nil
-}
-
-// supergraph composes the world's subgraphs at their addresses into a file.
-func (b *backend) supergraph(w *subgraph.World, dir string) (string, error) {
-	var list []compose.Subgraph
-	for _, n := range w.Subgraphs {
-		list = append(list, compose.Subgraph{Name: n.Name, URL: b.addresses.Subgraphs[n.Name], SDL: n.SDL})
-	}
-	result, errs := compose.Compose(list)
-	if len(errs) > 0 {
-		return "", errors.New("the subgraphs do not compose: " + compose.FormatText(errs))
-	}
-	file := filepath.Join(dir, "supergraph.graphql")
-	if err := os.WriteFile(file, []byte(result.SDL), 0o600); err != nil {
-		return "", fmt.Errorf("write the supergraph: %w", err)
-	}
-	return file, nil
 }
 
 func (b *backend) get(ctx context.Context, path string, into any) error {

@@ -8,14 +8,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/lethe/lethe/bench/gateways/floor"
+	"github.com/lethe/lethe/bench/gateways/scenario"
 	"github.com/lethe/lethe/bench/gateways/subgraph"
-	"github.com/lethe/lethe/bench/testdata"
 )
 
 func main() {
@@ -32,7 +31,7 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
 		case partSubgraphs:
-			return serveSubgraphs(ctx)
+			return serveSubgraphs(ctx, args[1:])
 		case partFloor:
 			return serveFloor(args[1:])
 		case partRouter:
@@ -53,29 +52,27 @@ const (
 	partRouter    = "part-router"
 )
 
-// serveSubgraphs serves the subgraphs, writes their addresses as a line of JSON, and runs until ctx is done.
-func serveSubgraphs(ctx context.Context) error {
-	w, err := world()
+// serveSubgraphs serves the subgraphs of a set, writes their addresses as a line of JSON, and runs until ctx is done.
+func serveSubgraphs(ctx context.Context, args []string) error {
+	sets, err := scenario.All()
 	if err != nil {
 		return err
 	}
-	addresses, err := subgraph.Serve(w)
-	if err != nil {
-		return err
+	for _, s := range sets {
+		if len(args) != 1 || s.Name != args[0] {
+			continue
+		}
+		addresses, err := subgraph.Serve(s.World)
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(os.Stdout).Encode(addresses); err != nil {
+			return fmt.Errorf("write the addresses: %w", err)
+		}
+		<-ctx.Done()
+		return nil
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(addresses); err != nil {
-		return fmt.Errorf("write the addresses: %w", err)
-	}
-	<-ctx.Done()
-	return nil
-}
-
-func world() (*subgraph.World, error) {
-	files, err := fs.Sub(testdata.Gateways, "gateways")
-	if err != nil {
-		return nil, fmt.Errorf("open the data: %w", err)
-	}
-	return subgraph.ReadReviews(files)
+	return errors.New(partSubgraphs + " takes the name of a set of scenarios")
 }
 
 // serveFloor serves a null router: its kind, the address to listen on, and the file with its script.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/lethe/lethe/bench/gateways/floor"
 	"github.com/lethe/lethe/bench/gateways/load"
 	"github.com/lethe/lethe/bench/gateways/process"
+	"github.com/lethe/lethe/bench/gateways/scenario"
 )
 
 // sample is one round of one router.
@@ -28,6 +30,9 @@ type sample struct {
 	PeakMB      float64 `json:"peakMB"`
 	LoadAverage float64 `json:"loadAverage"`
 }
+
+// enoughRequests are those after which a router is warm.
+const enoughRequests = 500
 
 // rig is what the measurements of all scenarios share.
 type rig struct {
@@ -51,14 +56,6 @@ func measure(ctx context.Context, o *options) error {
 	if r.files.lethe, err = buildLethe(ctx, o.lethe, dir); err != nil {
 		return err
 	}
-	w, err := world()
-	if err != nil {
-		return err
-	}
-	list, err := scenarios(w, o.scenarios)
-	if err != nil {
-		return err
-	}
 	rest := ""
 	if o.pin != "" {
 		if rest, err = otherCores(o.pin); err != nil {
@@ -68,18 +65,71 @@ func measure(ctx context.Context, o *options) error {
 			return err
 		}
 	}
-	if r.backend, err = startBackend(ctx, r.files.self, rest); err != nil {
+	sets, err := selected(o.scenarios)
+	if err != nil {
+		return err
+	}
+	rep := newReport(o)
+	for _, set := range sets {
+		if err := r.set(ctx, set, rest, rep); err != nil {
+			return err
+		}
+	}
+	if o.profile != "" {
+		return nil
+	}
+	return rep.write(o.json)
+}
+
+// selected gives the sets with the scenarios of the names.
+func selected(names list) ([]*scenario.Set, error) {
+	all, err := scenario.All()
+	if err != nil {
+		return nil, err
+	}
+	var known []string
+	var sets []*scenario.Set
+	for _, set := range all {
+		var taken []*load.Scenario
+		for _, s := range set.Scenarios {
+			known = append(known, s.Name)
+			if names.takes(s.Name) {
+				taken = append(taken, s)
+			}
+		}
+		if set.Scenarios = taken; len(taken) > 0 {
+			sets = append(sets, set)
+		}
+	}
+	for _, n := range names {
+		if !slices.Contains(known, n) {
+			return nil, fmt.Errorf("there is no scenario %s: there are %s", n, strings.Join(known, ", "))
+		}
+	}
+	return sets, nil
+}
+
+// set measures the scenarios of a set, with the subgraphs on the given cores.
+func (r *rig) set(ctx context.Context, set *scenario.Set, cores string, rep *report) (err error) {
+	if r.backend, err = startBackend(ctx, r.files.self, set.Name, cores); err != nil {
 		return err
 	}
 	defer r.backend.Stop(ctx)
-	if r.files.supergraph, err = r.backend.supergraph(w, dir); err != nil {
+	sdl, err := set.Supergraph(r.backend.addresses)
+	if err != nil {
 		return err
 	}
-	if o.profile != "" {
-		return r.profileRouter(ctx, list[0])
+	r.files.supergraph = filepath.Join(r.dir, set.Name+".graphql")
+	if err := os.WriteFile(r.files.supergraph, []byte(sdl), 0o600); err != nil {
+		return fmt.Errorf("write the supergraph: %w", err)
 	}
-	rep := newReport(o)
-	for _, s := range list {
+	for _, s := range set.Scenarios {
+		if r.profile != "" {
+			if err := r.profileRouter(ctx, s); err != nil {
+				return err
+			}
+			continue
+		}
 		t, err := r.scenario(ctx, s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
@@ -87,7 +137,7 @@ func measure(ctx context.Context, o *options) error {
 		rep.Scenarios = append(rep.Scenarios, t)
 		t.print(os.Stdout)
 	}
-	return rep.write(o.json)
+	return nil
 }
 
 // scenario measures every router under one scenario: rounds of one after the other, so that what else happens on the
@@ -120,7 +170,7 @@ func (r *rig) scenario(ctx context.Context, s *load.Scenario) (*table, error) {
 		}
 		routers = append(routers, one)
 		t.Rows = append(t.Rows, &row{Router: c.name})
-		if _, err := one.load.Run(ctx, r.clients, r.warmUp); err != nil {
+		if err := r.warm(ctx, one); err != nil {
 			return nil, fmt.Errorf("warm up %s: %w", c.name, err)
 		}
 	}
@@ -135,6 +185,18 @@ func (r *rig) scenario(ctx context.Context, s *load.Scenario) (*table, error) {
 	}
 	t.summarise()
 	return t, nil
+}
+
+// warm asks for the time of a warm-up, and a slow router for up to five of them: a compiler at run time needs its calls.
+func (r *rig) warm(ctx context.Context, one *running) error {
+	for n, i := int64(0), 0; i < 5 && n < enoughRequests; i++ {
+		got, err := one.load.Run(ctx, r.clients, r.warmUp)
+		if err != nil {
+			return err
+		}
+		n += got.Requests
+	}
+	return nil
 }
 
 // script records what the null routers are to do.

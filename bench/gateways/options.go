@@ -78,7 +78,7 @@ func readOptions(args []string) (*options, error) {
 	f.DurationVar(&o.round, "round", 0, "how long a round takes for each router; 1s, or 10s with -long")
 	f.StringVar(&o.pin, "pin", "", "with taskset, the `cores` that routers run on, such as 0; all else runs on the others")
 	f.StringVar(&o.json, "json", "", "`file` for the report as JSON")
-	f.StringVar(&o.profile, "profile", "", "in place of measuring, write a CPU profile of Lethe's router under the first scenario to this `file`")
+	f.StringVar(&o.profile, "profile", "", "in place of measuring, write a CPU profile of Lethe's router under one scenario to this `file`")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -100,6 +100,9 @@ func readOptions(args []string) (*options, error) {
 	}
 	if o.clients < 1 || o.rounds < 1 {
 		return nil, errors.New("there must be a client and a round at least")
+	}
+	if o.profile != "" && len(o.scenarios) != 1 {
+		return nil, errors.New("-profile needs the one scenario: -scenarios heavy")
 	}
 	if o.sharing && o.only.takes("lethe") && o.config == "" {
 		return nil, errors.New("-sharing needs the -config of Lethe's router that turns it on, or -only other routers")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lethe/lethe/bench/gateways/floor"
 	"github.com/lethe/lethe/bench/gateways/load"
+	"github.com/lethe/lethe/bench/gateways/scenario"
 	"github.com/lethe/lethe/bench/gateways/subgraph"
 	"github.com/lethe/lethe/router/server"
 )
@@ -20,29 +21,32 @@ import (
 // and that the null routers take what is recorded of it.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
-	w, err := world()
+	sets, err := selected(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := scenarios(w, nil)
-	if err != nil {
-		t.Fatal(err)
+	for _, set := range sets {
+		t.Run(set.Name, func(t *testing.T) {
+			t.Parallel()
+			testSet(t, set)
+		})
 	}
+}
+
+func testSet(t *testing.T, set *scenario.Set) {
+	t.Helper()
 	b := &backend{}
-	if b.addresses, err = subgraph.Serve(w); err != nil {
+	var err error
+	if b.addresses, err = subgraph.Serve(set.World); err != nil {
+		t.Fatal(err)
+	}
+	sdl, err := set.Supergraph(b.addresses)
+	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	file, err := b.supergraph(w, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sdl, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := serve(t, string(sdl))
-	for _, s := range list {
+	address := serve(t, sdl)
+	for _, s := range set.Scenarios {
 		g, err := load.New(address, s)
 		if err != nil {
 			t.Fatal(err)
@@ -52,8 +56,11 @@ func TestScenarios(t *testing.T) {
 			t.Fatalf("%s: %v", s.Name, err)
 		}
 		requests, steps := 7, 4
-		if s.Name == "light" {
+		switch s.Name {
+		case "light":
 			requests, steps = 1, 1
+		case "page":
+			requests, steps = 4, 3
 		}
 		n := 0
 		for _, step := range script.Steps {
