@@ -1,9 +1,6 @@
 package server
 
-const (
-	eventStreamType = "text/event-stream"
-	multipartType   = "multipart/mixed"
-)
+const eventStreamType = "text/event-stream"
 
 // eventFraming is GraphQL over server-sent events, distinct connections mode.
 type eventFraming struct{}
@@ -11,6 +8,10 @@ type eventFraming struct{}
 var eventStreamHeader = []string{eventStreamType + "; charset=utf-8"} //nolint:gochecknoglobals // a constant
 
 func (eventFraming) contentType() []string { return eventStreamHeader }
+
+func (eventFraming) single() string { return eventStreamType }
+
+func (f eventFraming) begin(dst []byte) []byte { return f.alive(dst) }
 
 func (eventFraming) next(dst, response []byte) []byte {
 	dst = append(dst, "event: next\ndata: "...)
@@ -33,6 +34,9 @@ func (f eventFraming) failed(dst, errs []byte) []byte {
 
 // complete has data, though empty, since an EventSource does not tell of events without.
 func (eventFraming) complete(dst []byte) []byte { return append(dst, "event: complete\ndata:\n\n"...) }
+
+// stopping says nothing: a client opens a stream again that ends without being complete.
+func (eventFraming) stopping(dst []byte) []byte { return dst }
 
 // sendEvent answers with one response as a stream.
 func (x *exchange) sendEvent(body []byte) {

@@ -60,7 +60,7 @@ func (s *Server) answer(x *exchange) {
 	accept := x.r.Header["Accept"]
 	x.stream, x.parts = streamAccepted(accept), partsAccepted(accept)
 	if x.media, ok = accepted(accept); !ok && x.stream != nil {
-		x.media, ok = eventStreamType, true
+		x.media, ok = x.stream.single(), true
 	}
 	if !ok && x.parts != nil {
 		x.media, ok = plainJSON, true

@@ -18,6 +18,10 @@ import (
 // framing is how a transport over HTTP writes a stream of responses. Its methods append to dst.
 type framing interface {
 	contentType() []string
+	// single gives the media type of an answer that is one response, for a client that takes nothing else.
+	single() string
+	// begin writes what stands before all.
+	begin(dst []byte) []byte
 	// next writes a response.
 	next(dst, response []byte) []byte
 	// alive writes what shows that the connection lives.
@@ -26,19 +30,23 @@ type framing interface {
 	failed(dst, errs []byte) []byte
 	// complete writes that all was told.
 	complete(dst []byte) []byte
+	// stopping writes that the router stops, so that the client subscribes elsewhere.
+	stopping(dst []byte) []byte
 }
 
 // streamAccepted gives the first framing for subscriptions that a client takes, nil where it takes none.
 func streamAccepted(accept []string) framing {
 	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
-		if !strings.Contains(part, "text/event-stream") {
-			continue
+		if !strings.Contains(part, eventStreamType) && !strings.Contains(part, multipartType) {
+			continue // the most of what is accepted is not parsed for this
 		}
 		media, params, err := mime.ParseMediaType(part)
 		switch {
 		case err != nil || params["q"] == "0":
 		case media == eventStreamType:
 			return eventFraming{}
+		case media == multipartType && params["subscriptionspec"] != "":
+			return multipartFraming{}
 		}
 	}
 	return nil
@@ -60,7 +68,7 @@ func (h *httpStream) open() error {
 	header["Cache-Control"] = []string{"no-cache, no-transform"}
 	header["X-Accel-Buffering"] = []string{"no"} // proxies in front of us pass on what they get
 	h.w.WriteHeader(http.StatusOK)
-	return h.write(h.framing.alive(h.buf[:0]))
+	return h.write(h.framing.begin(h.buf[:0]))
 }
 
 func (h *httpStream) write(b []byte) error {
@@ -93,7 +101,7 @@ func (h *httpStream) end(err error) error {
 	case errors.Is(err, errExpired):
 		return h.fail(coded(codeTokenExpired, "The token has expired: get a new one and subscribe again."))
 	case errors.Is(err, errStopping):
-		return nil // a stream that ends without being complete is opened again by its client, elsewhere
+		return h.write(h.framing.stopping(h.buf[:0]))
 	default:
 		return err
 	}

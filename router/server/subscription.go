@@ -23,6 +23,7 @@ const (
 	codeTooSlow       = "SUBSCRIPTION_TOO_SLOW"
 	codeTooMany       = "TOO_MANY_SUBSCRIPTIONS"
 	codeNotSupported  = "SUBSCRIPTIONS_NOT_SUPPORTED"
+	codeStopping      = "ROUTER_STOPPING"
 	codeTokenExpired  = "TOKEN_EXPIRED"
 	codeSchemaChanged = "SUBSCRIPTION_SCHEMA_CHANGED"
 )
