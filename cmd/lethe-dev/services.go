@@ -83,6 +83,7 @@ func startServices(ctx context.Context, log *slog.Logger, out *steps, p ports, e
 		return err
 	}
 	options := process.RouterOptions{Supergraph: sdl, Shop: true, TokenPath: "/dev/token"}
+	options.Config.QueryPlans = true
 	// All of Lethe shares one machine here, on which a burst of orders takes a while.
 	options.Config.Subgraphs.Timeout, options.Config.Timeout = "55s", "60s"
 	router, err := process.ReadRouter(e, options)

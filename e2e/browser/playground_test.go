@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,20 @@ func TestPlayground(t *testing.T) {
 		shows(".graphiql-query-editor", "query Held"),
 		execute(`"dataMap"`),
 	)
+
+	// How the operation is planned.
+	b.run(
+		chromedp.Click(`button[aria-label="Show Query plan"]`, chromedp.ByQuery),
+		chromedp.Click(".playground-asking input", chromedp.ByQuery),
+		shows(".graphiql-plugin", "Send an operation"),
+		execute(`"dataMap"`),
+		shows(".playground-plan", "fetch 0 from"),
+	)
+	var result string
+	b.run(chromedp.Text(".result-window", &result, chromedp.ByQuery))
+	if strings.Contains(result, "queryPlan") {
+		t.Error("the plan stands among the data too")
+	}
 
 	// The reference, from the schema's own descriptions.
 	b.run(

@@ -7,7 +7,7 @@ import { createRoot } from 'react-dom/client';
 import 'graphiql/style.css';
 import './playground.css';
 import { Identity, IdentityPicker } from './identity.jsx';
-import { PlanStore, queryPlanPlugin } from './plan.jsx';
+import { Plans, queryPlanPlugin } from './plan.jsx';
 
 const workers = { json: JSON_WORKER, graphql: GRAPHQL_WORKER };
 globalThis.MonacoEnvironment = {
@@ -19,7 +19,7 @@ const { endpoint, tokenUrl, title } = root.dataset;
 const tabs = JSON.parse(root.dataset.tabs);
 
 const identity = new Identity(tokenUrl);
-const plans = new PlanStore();
+const plans = new Plans();
 
 // What the headers editor says wins over the identity that is picked.
 async function send(url, init) {
@@ -28,9 +28,8 @@ async function send(url, init) {
     const token = await identity.token();
     if (token) headers.set('authorization', `Bearer ${token}`);
   }
-  const response = await fetch(url, { ...init, headers });
-  plans.read(response.clone());
-  return response;
+  plans.ask(headers, init?.body);
+  return plans.take(headers, await fetch(url, { ...init, headers }));
 }
 
 // GraphiQL fills the editors of the first tab by itself, all but those of variables and headers.

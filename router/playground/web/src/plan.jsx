@@ -1,8 +1,12 @@
-// Shows the query plan of the last answer that carried one in extensions.queryPlan.
+// Asks for query plans and shows the last one. A router that is set to explain puts the plan into extensions.queryPlan of
+// the answer to a request with the header Lethe-Query-Plan.
 import { useSyncExternalStore } from 'react';
 
-export class PlanStore {
-  #plan = null;
+const storageKey = 'lethe-playground:plans';
+
+// Plans keeps whether plans are asked for, and the last answer's.
+export class Plans {
+  #state = { asking: localStorage.getItem(storageKey) === 'yes', answered: false, plan: null };
   #listeners = new Set();
 
   subscribe = (listener) => {
@@ -10,15 +14,42 @@ export class PlanStore {
     return () => this.#listeners.delete(listener);
   };
 
-  get = () => this.#plan;
+  get = () => this.#state;
 
-  // read takes the plan out of a response. Responses that are no single JSON document carry none.
-  async read(response) {
-    if (!/json/.test(response.headers.get('content-type') ?? '')) return;
-    const plan = await response.json().then((body) => body?.extensions?.queryPlan, () => undefined);
-    if (plan === undefined) return;
-    this.#plan = plan;
+  #set(change) {
+    this.#state = { ...this.#state, ...change };
     for (const listener of this.#listeners) listener();
+  }
+
+  set asking(asking) {
+    localStorage.setItem(storageKey, asking ? 'yes' : 'no');
+    this.#set({ asking });
+  }
+
+  // ask adds the header to a request that a person sent: the schema is asked for by the page itself.
+  ask(headers, body) {
+    if (this.#state.asking && !/"operationName":"IntrospectionQuery"/.test(body)) headers.set('lethe-query-plan', '1');
+  }
+
+  // take takes the plan out of an answer and gives the rest, which is what a client gets. Answers in parts stay as they are.
+  async take(headers, response) {
+    if (!headers.has('lethe-query-plan') || !/json/.test(response.headers.get('content-type') ?? '')) return response;
+    const text = await response.text();
+    let rest = text;
+    let plan = null;
+    try {
+      const body = JSON.parse(text);
+      plan = body.extensions?.queryPlan ?? null;
+      if (plan !== null) {
+        delete body.extensions.queryPlan;
+        if (Object.keys(body.extensions).length === 0) delete body.extensions;
+        rest = JSON.stringify(body);
+      }
+    } catch {
+      // It is for GraphiQL to say that this is no JSON.
+    }
+    this.#set({ answered: true, plan });
+    return new Response(rest, { status: response.status, statusText: response.statusText, headers: response.headers });
   }
 }
 
@@ -33,15 +64,25 @@ function PlanIcon() {
   );
 }
 
-export function queryPlanPlugin(store) {
+function Plan({ asking, answered, plan }) {
+  if (plan !== null) return <pre className="playground-plan">{plan.text}</pre>;
+  if (!asking) return null;
+  return answered
+    ? <p>The answer carried no query plan: the router gives them where its configuration has <code>queryPlans: true</code>.</p>
+    : <p>Send an operation to see how it is planned.</p>;
+}
+
+export function queryPlanPlugin(plans) {
   function PlanContent() {
-    const plan = useSyncExternalStore(store.subscribe, store.get);
+    const state = useSyncExternalStore(plans.subscribe, plans.get);
     return (
       <section aria-label="Query plan">
         <div className="graphiql-doc-explorer-title">Query plan</div>
-        {plan === null
-          ? <p>No answer has carried a query plan. A router that is set to explain puts it into <code>extensions.queryPlan</code>.</p>
-          : <pre className="playground-plan">{typeof plan === 'string' ? plan : plan.text ?? JSON.stringify(plan, null, 2)}</pre>}
+        <label className="playground-asking">
+          <input type="checkbox" checked={state.asking} onChange={(event) => { plans.asking = event.target.checked; }} />
+          {' '}Ask for the plan with each operation
+        </label>
+        <Plan {...state} />
       </section>
     );
   }
