@@ -51,6 +51,7 @@ func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableD
 			return nil, fmt.Errorf("compile fetch %d: %w", f.ID, err)
 		}
 	}
+	c.lists()
 	c.units()
 	c.deferrals()
 	var err error
@@ -143,7 +144,7 @@ func (c *compiler) fetch(f *plan.Fetch) error {
 	out.shape = object
 	if out.entity {
 		out.entities = object
-		out.shape = &shape{size: 1, fields: []shapeField{{key: []byte("_entities"), child: object}}}
+		out.shape = &shape{size: 1, fields: []shapeField{shapeFieldOf("_entities", 0, object)}}
 	}
 	for _, s := range flatFields(f.Selections, nil) {
 		if s.Key != "" && s.Key[0] != 0 {
@@ -182,7 +183,7 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 		}
 		if at < 0 {
 			at = len(sh.fields)
-			sh.fields = append(sh.fields, shapeField{key: []byte(field.Alias), slot: sh.size})
+			sh.fields = append(sh.fields, shapeFieldOf(field.Alias, sh.size, nil))
 			sh.size++
 		}
 		slotAt := sh.fields[at].slot
@@ -213,6 +214,47 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 			child.sources = append(child.sources, source{fetch: f.ID, shape: inner, parent: src, slot: slotAt})
 		}
 		c.selections(f, child, index, inner, field.Selections)
+	}
+}
+
+// lists has the scanner note the objects that fetches need, where one source alone tells of them: whoever needs them then
+// takes the list, in which each stands once, however often it stands in the response.
+func (c *compiler) lists() {
+	used := map[*shape]int{}
+	var count func(n *node)
+	count = func(n *node) {
+		for i := range n.sources {
+			used[n.sources[i].shape]++
+		}
+		for _, child := range n.order {
+			count(child)
+		}
+	}
+	count(c.program.root)
+	numbers := make([]int, len(c.program.fetches))
+	for _, f := range c.program.fetches {
+		if len(f.path) == 0 || len(f.contexts) > 0 || !f.entity && !f.nested {
+			continue
+		}
+		conditional := slices.ContainsFunc(f.path[:len(f.path)-1], func(s step) bool { return len(s.types) > 0 })
+		direct, several := -1, false
+		for i := range f.at.sources {
+			if s := &f.at.sources[i]; !s.attached() && f.sees[s.fetch] {
+				direct, several = i, direct >= 0
+			}
+		}
+		if conditional || several || direct < 0 {
+			continue
+		}
+		s := &f.at.sources[direct]
+		if used[s.shape] > 1 {
+			continue
+		}
+		if s.shape.list == 0 {
+			numbers[s.fetch]++
+			s.shape.list = numbers[s.fetch]
+		}
+		f.listed, f.direct = s.shape.list, direct
 	}
 }
 

@@ -229,7 +229,8 @@ func (c *compiler) field(n *node, def *ast.Definition, e *entry) (projected, err
 		part, err := c.deferredAt(n, e.deferred)
 		return projected{deferred: part, guard: e.guard}, err
 	}
-	p := projected{key: append(jsontext.Quote(e.key), ':'), name: e.key, parent: def.Name, field: e.field.Name, guard: e.guard}
+	key := append(jsontext.Quote(e.key), ':')
+	p := projected{key: key, next: append([]byte{','}, key...), name: e.key, parent: def.Name, field: e.field.Name, guard: e.guard}
 	if e.field.Name == "__typename" {
 		p.typename, p.constant = true, jsontext.Quote(def.Name)
 		return p, nil
@@ -254,6 +255,7 @@ func (c *compiler) field(n *node, def *ast.Definition, e *entry) (projected, err
 	}
 	if inner == nil || !inner.IsCompositeType() {
 		p.access = n.fields[e.key]
+		p.plain = p.values == nil && p.typ.Elem == nil
 		return p, nil
 	}
 	// A field of a child may add nothing of its own: then the object's presence alone counts. Each guard of a parent

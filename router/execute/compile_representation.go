@@ -28,6 +28,9 @@ func (c *compiler) represent(out *fetch, f *plan.Fetch) error {
 			return err
 		}
 		compiled.fields = fields
+		compiled.flat = !slices.ContainsFunc(fields, func(f representationField) bool {
+			return f.child != nil || len(f.types) > 0 || len(f.guard) > 0
+		})
 		out.represents = append(out.represents, compiled)
 	}
 	return nil

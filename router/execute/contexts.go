@@ -14,8 +14,8 @@ type group struct {
 	reps   representations
 }
 
-// grouped puts the representation that begins at from into the group of its contexts' values.
-func (s *scratch) grouped(f *fetch, from int) (part, rep int32) {
+// group gives the representations with the values that an object's contexts have, and their number.
+func (s *scratch) group(f *fetch) (part int32, reps *representations) {
 	s.values = s.values[:0]
 	for i := range f.contexts {
 		c := &f.contexts[i]
@@ -31,14 +31,7 @@ func (s *scratch) grouped(f *fetch, from int) (part, rep int32) {
 		s.groupOf[string(s.values)] = at
 		s.groups = append(s.groups, &group{values: append([]byte(nil), s.values...)})
 	}
-	g := s.groups[at]
-	begin := len(g.reps.text)
-	g.reps.text = append(g.reps.text, s.reps.text[from:]...)
-	s.reps.text = s.reps.text[:from]
-	if f.distinct {
-		return int32(at), g.reps.add(begin)
-	}
-	return int32(at), g.reps.intern(begin)
+	return int32(at), &s.groups[at].reps
 }
 
 // contextValue writes the one value that a context's selection leads to in an object, null where there is none.

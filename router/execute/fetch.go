@@ -20,6 +20,7 @@ type scratch struct {
 	groups  []*group
 	groupOf map[string]int
 	values  []byte
+	key     []byte // of a representation
 }
 
 // instance is an object that a fetch's answer is attached to: a slot of another fetch's answer.
@@ -105,7 +106,7 @@ func (r *run) ask(f *fetch, s *scratch, ans *answer) error {
 
 func (r *run) call(f *fetch, s *scratch) Call {
 	s.body = r.message(f, s, s.body[:0])
-	return Call{Subgraph: f.subgraph, Kind: f.kind, Body: s.body, Trail: r.request.Trail}
+	return Call{Subgraph: f.subgraph, Kind: f.kind, Body: s.body, Trail: r.request.Trail, Deadline: r.request.Deadline}
 }
 
 // message writes the request's body.
@@ -161,9 +162,39 @@ func (s *scratch) settle(f *fetch) {
 
 // collect walks along the fetch's path and writes a representation for each distinct object.
 func (s *scratch) collect(f *fetch) {
+	if f.listed > 0 {
+		s.collectListed(f)
+		return
+	}
 	base := s.rootRefs()
 	s.descend(f, s.program.root, base, f.path, (*scratch).visit)
 	s.refs = s.refs[:base]
+}
+
+// collectListed does so for the objects that the scanner noted.
+func (s *scratch) collectListed(f *fetch) {
+	n := f.at
+	ans := &s.answers[n.sources[f.direct].fetch]
+	if len(ans.lists) < f.listed {
+		return
+	}
+	types := f.path[len(f.path)-1].types
+	base := len(s.refs)
+	for _, direct := range ans.lists[f.listed-1] {
+		for i := range n.sources {
+			ref := int32(-1)
+			if src := &n.sources[i]; i == f.direct {
+				ref = direct
+			} else if src.attached() {
+				ref = s.host(n, src, base)
+			}
+			s.refs = append(s.refs, ref)
+		}
+		if s.isOneOf(n, base, types) {
+			s.visit(f, n, base)
+		}
+		s.refs = s.refs[:base]
+	}
 }
 
 // descend calls each for every object at the end of the path, with s.path the way to it.
@@ -230,24 +261,28 @@ func (s *scratch) visit(f *fetch, n *node, base int) {
 		s.instances = append(s.instances, in)
 		return
 	}
-	for _, rep := range f.represents {
+	for i, rep := range f.represents {
 		if !s.isOneOf(n, base, rep.types) {
 			continue
 		}
-		from := len(s.reps.text)
-		if s.reps.text, ok = s.represent(s.reps.text, n, base, rep); !ok {
-			s.reps.text = s.reps.text[:from]
+		if s.key, ok = s.appendKey(s.key[:0], n, base, rep, i); !ok {
 			continue
 		}
-		at.kind = pending
-		switch {
-		case len(f.contexts) > 0:
-			in.part, in.rep = s.grouped(f, from)
-		case f.distinct:
-			in.rep = s.reps.add(from)
-		default:
-			in.rep = s.reps.intern(from)
+		reps := &s.reps
+		if len(f.contexts) > 0 {
+			in.part, reps = s.group(f)
 		}
+		known := false
+		if f.distinct {
+			in.rep = int32(len(reps.ends))
+		} else {
+			in.rep, known = reps.find(s.key)
+		}
+		if !known {
+			reps.text, _ = s.represent(reps.text, n, base, rep)
+			reps.add()
+		}
+		at.kind = pending
 		s.instances = append(s.instances, in)
 		return
 	}

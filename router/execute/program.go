@@ -98,6 +98,10 @@ type fetch struct {
 	// they stand in a JSON string. The names of context variables are followed by a number where pieces meet.
 	pieces   [][]byte
 	contexts []contextValue
+	// listed says that the objects at the fetch's path are those of one source, by the list in which the scanner notes them:
+	// then nothing has to be walked. 0 where they are not.
+	listed int
+	direct int // that source, of at
 	// distinct tells that equal objects are asked for separately, since below them an argument differs by ancestor.
 	distinct bool
 }
@@ -131,6 +135,7 @@ type representation struct {
 	types    []string
 	typename []byte // "..." to be sent, or nil to send the object's own
 	fields   []representationField
+	flat     bool // whether all fields are leaves that are always sent
 }
 
 type representationField struct {
@@ -158,6 +163,8 @@ type objectProjection struct {
 // projected is one field of an object of the response.
 type projected struct {
 	key      []byte // "name":
+	next     []byte // the same after a comma
+	plain    bool   // a leaf that is written as it came
 	name     string // the response key, for paths
 	parent   string // parent type and field, for errors
 	field    string

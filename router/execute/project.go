@@ -78,11 +78,21 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 			r.begins(f.deferred)
 			continue
 		}
-		if !first {
-			dst = append(dst, ',')
+		if first {
+			dst = append(dst, f.key...)
+			first = false
+		} else {
+			dst = append(dst, f.next...)
 		}
-		first = false
-		dst = append(dst, f.key...)
+		if f.plain {
+			if v, body := r.read(p.node, base, f.access); v.kind == leaf {
+				dst = append(dst, body[v.off:v.off+v.n]...)
+				continue
+			} else if !f.typ.NonNull {
+				dst = append(dst, "null"...)
+				continue
+			}
+		}
 		if f.typename {
 			dst = append(dst, f.constant...)
 			continue

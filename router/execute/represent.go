@@ -8,12 +8,14 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// representations are the distinct ones of a fetch, end to end.
+// representations are the distinct ones of a fetch, end to end. They are told apart by keys, which are shorter.
 type representations struct {
-	text   []byte
-	ends   []int
-	hashes []uint64
-	table  []int32 // open addressing: 1 + index, 0 for free; its length is a power of two
+	text    []byte
+	ends    []int
+	keys    []byte
+	keyEnds []int
+	hashes  []uint64
+	table   []int32 // open addressing: 1 + index, 0 for free; its length is a power of two
 }
 
 // seed keeps clients from choosing representations that collide.
@@ -25,14 +27,7 @@ func (rs *representations) reset() {
 	}
 	clear(rs.table)
 	rs.text, rs.ends, rs.hashes = rs.text[:0], rs.ends[:0], rs.hashes[:0]
-}
-
-func (rs *representations) at(i int32) []byte {
-	from := 0
-	if i > 0 {
-		from = rs.ends[i-1]
-	}
-	return rs.text[from:rs.ends[i]]
+	rs.keys, rs.keyEnds = rs.keys[:0], rs.keyEnds[:0]
 }
 
 // append writes the representations with commas between them.
@@ -48,35 +43,38 @@ func (rs *representations) append(dst []byte) []byte {
 	return dst
 }
 
-// intern gives the index of the representation that begins at from and ends the text: an earlier one's where there is an
-// equal one, byte for byte.
-func (rs *representations) intern(from int) int32 {
-	if 2*(len(rs.ends)+1) > len(rs.table) {
+// find gives the index of the representation with this key, byte for byte. Where there is none it takes the next index,
+// under which the caller is to add it, and reports false.
+func (rs *representations) find(key []byte) (int32, bool) {
+	if 2*(len(rs.hashes)+1) > len(rs.table) {
 		rs.grow()
 	}
-	rep := rs.text[from:]
-	h := maphash.Bytes(seed, rep)
+	h := maphash.Bytes(seed, key)
 	mask := uint64(len(rs.table) - 1)
 	for p := h & mask; ; p = (p + 1) & mask {
 		i := rs.table[p] - 1
 		if i < 0 {
-			i = int32(len(rs.ends))
-			rs.ends, rs.hashes = append(rs.ends, len(rs.text)), append(rs.hashes, h)
-			rs.table[p] = i + 1
-			return i
+			rs.keys, rs.hashes = append(rs.keys, key...), append(rs.hashes, h)
+			rs.keyEnds = append(rs.keyEnds, len(rs.keys))
+			rs.table[p] = int32(len(rs.hashes))
+			return int32(len(rs.hashes) - 1), false
 		}
-		if rs.hashes[i] == h && bytes.Equal(rs.at(i), rep) {
-			rs.text = rs.text[:from]
-			return i
+		if rs.hashes[i] == h && bytes.Equal(rs.keyAt(i), key) {
+			return i, true
 		}
 	}
 }
 
-// add gives the representation that begins at from and ends the text an index of its own, equal to another or not.
-func (rs *representations) add(from int) int32 {
-	rs.ends, rs.hashes = append(rs.ends, len(rs.text)), append(rs.hashes, maphash.Bytes(seed, rs.text[from:]))
-	return int32(len(rs.ends) - 1)
+func (rs *representations) keyAt(i int32) []byte {
+	from := 0
+	if i > 0 {
+		from = rs.keyEnds[i-1]
+	}
+	return rs.keys[from:rs.keyEnds[i]]
 }
+
+// add takes the representation that was appended to the text.
+func (rs *representations) add() { rs.ends = append(rs.ends, len(rs.text)) }
 
 func (rs *representations) grow() {
 	size := max(64, 2*len(rs.table))
@@ -89,6 +87,33 @@ func (rs *representations) grow() {
 		}
 		rs.table[p] = int32(i) + 1
 	}
+}
+
+// appendKey writes what tells an object's representation from others. It reports false where the object has none.
+func (w *walk) appendKey(b []byte, n *node, base int, rep *representation, number int) ([]byte, bool) {
+	b = append(b, byte(number), byte(number>>8))
+	if !rep.flat {
+		return w.represent(b, n, base, rep)
+	}
+	if rep.typename == nil {
+		b = w.appendTypename(b, n, base, rep.types)
+	}
+	for i := range rep.fields {
+		f := &rep.fields[i]
+		v, body := w.read(n, base, f.access)
+		switch v.kind {
+		case leaf:
+			b = append(b, body[v.off:v.off+v.n]...)
+		case null:
+			if !mayBeNull(f.typ) {
+				return b, false
+			}
+		default:
+			return b, false
+		}
+		b = append(b, 0) // which stands in no JSON text
+	}
+	return b, true
 }
 
 // represent writes an object as a representation. It reports false where a field that must have a value has none.

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lethe/lethe/router/plan"
 )
@@ -17,6 +18,8 @@ type Request struct {
 	Variables [][]byte
 	// Labels decide the labels of progressive overrides.
 	Labels Labels
+	// Deadline is when subgraphs are no longer waited for; zero leaves that to the context.
+	Deadline time.Time
 	// Trail goes with the request to every subgraph.
 	Trail Trail
 	// Extensions are members of the response's extensions, as JSON without the braces: `"queryPlan":{...}`.
@@ -36,6 +39,7 @@ type Call struct {
 	Kind     plan.OperationKind
 	Body     []byte
 	Trail    Trail
+	Deadline time.Time // zero for none but the context's
 }
 
 // Caller sends a request to a subgraph and appends the answer's body to into. A failure that a client is to be told of in

@@ -3,6 +3,7 @@ package execute
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/lethe/lethe/router/jsontext"
 )
@@ -30,12 +31,19 @@ type slot struct {
 type shape struct {
 	fields []shapeField
 	size   int
+	list   int // the number of the list in which the scanner notes these objects; 0 for none
 }
 
 type shapeField struct {
-	key   []byte // the response key between its quotes
-	slot  int
-	child *shape // nil for a leaf, which is kept as it is
+	key    []byte // the response key between its quotes
+	quoted []byte // "key":
+	slot   int
+	child  *shape // nil for a leaf, which is kept as it is
+}
+
+// shapeFieldOf gives a field of a shape.
+func shapeFieldOf(key string, slot int, child *shape) shapeField {
+	return shapeField{key: []byte(key), quoted: append(jsontext.Quote(key), ':'), slot: slot, child: child}
 }
 
 // slotSize is the size of a slot in bytes.
@@ -45,6 +53,7 @@ const slotSize = 12
 type answer struct {
 	body   []byte
 	slots  []slot
+	lists  [][]int32 // where the objects of some shapes stand in slots
 	root   slot
 	failed bool // it lacks something for which an error was reported, here or in a fetch before it
 	shared bool // the body is another answer's too, which has it to use again
@@ -54,11 +63,23 @@ func (a *answer) reset() {
 	if a.shared {
 		a.body, a.shared = nil, false
 	}
-	a.body, a.slots, a.root, a.failed = a.body[:0], a.slots[:0], slot{}, false
+	a.body, a.root, a.failed = a.body[:0], slot{}, false
+	a.clear()
 }
 
 // fail leaves nothing of an answer.
-func (a *answer) fail() { a.slots, a.root, a.failed = a.slots[:0], slot{}, true }
+func (a *answer) fail() {
+	a.root, a.failed = slot{}, true
+	a.clear()
+}
+
+// clear forgets what was scanned.
+func (a *answer) clear() {
+	a.slots = a.slots[:0]
+	for i := range a.lists {
+		a.lists[i] = a.lists[i][:0]
+	}
+}
 
 // maxSlots bounds how many values one answer may hold.
 const maxSlots = 20_000_000
@@ -72,6 +93,7 @@ var (
 type scanner struct {
 	jsontext.Scanner
 	slots []slot
+	lists [][]int32
 	stack []slot // elements of the lists that are being read
 }
 
@@ -133,8 +155,12 @@ func (s *scanner) object(sh *shape) (slot, error) {
 	if at+sh.size > maxSlots {
 		return slot{}, errTooMany
 	}
-	for range sh.size {
-		s.slots = append(s.slots, slot{})
+	s.slots = extend(s.slots, sh.size)
+	if sh.list > 0 {
+		for len(s.lists) < sh.list {
+			s.lists = append(s.lists, nil)
+		}
+		s.lists[sh.list-1] = append(s.lists[sh.list-1], int32(at))
 	}
 	expect := 0
 	for first := true; ; first = false {
@@ -145,16 +171,20 @@ func (s *scanner) object(sh *shape) (slot, error) {
 		if !more {
 			return slot{kind: object, off: uint32(at)}, nil
 		}
-		from, to, err := s.Key()
-		if err != nil {
-			return slot{}, err
-		}
-		f := sh.find(s.Data[from:to], expect)
-		if f < 0 {
-			if err := s.Skip(); err != nil {
+		f := expect
+		if f < len(sh.fields) && bytes.HasPrefix(s.Data[s.Pos:], sh.fields[f].quoted) {
+			s.Pos += len(sh.fields[f].quoted)
+		} else {
+			from, to, err := s.Key()
+			if err != nil {
 				return slot{}, err
 			}
-			continue
+			if f = sh.find(s.Data[from:to], expect); f < 0 {
+				if err := s.Skip(); err != nil {
+					return slot{}, err
+				}
+				continue
+			}
 		}
 		v, err := s.value(sh.fields[f].child)
 		if err != nil {
@@ -163,6 +193,17 @@ func (s *scanner) object(sh *shape) (slot, error) {
 		s.slots[at+sh.fields[f].slot] = v
 		expect = f + 1
 	}
+}
+
+// extend appends n empty slots.
+func extend(slots []slot, n int) []slot {
+	if cap(slots)-len(slots) < n {
+		slots = slices.Grow(slots, n)
+	}
+	from := len(slots)
+	slots = slots[:from+n]
+	clear(slots[from:])
+	return slots
 }
 
 // find gives the field with this key, which is nearly always the expected one, or -1.
@@ -181,7 +222,8 @@ func (sh *shape) find(key []byte, expect int) int {
 // scan reads a subgraph's response: data by its shape, and where errors stand. A response without data gives an absent
 // root.
 func (a *answer) scan(sh *shape, s *scanner) (errs []byte, err error) {
-	s.slots = a.slots[:0]
+	a.clear()
+	s.slots, s.lists = a.slots, a.lists
 	a.root = slot{}
 	errs, err = s.response(a.body, func() error {
 		var err error
@@ -190,7 +232,7 @@ func (a *answer) scan(sh *shape, s *scanner) (errs []byte, err error) {
 		}
 		return err
 	})
-	a.slots = s.slots
+	a.slots, a.lists = s.slots, s.lists
 	return errs, err
 }
 

@@ -7,8 +7,8 @@ import (
 
 // itemShape is { items { id name tag } }, with a slot for an entity.
 func itemShape() *shape {
-	item := &shape{size: 4, fields: []shapeField{{key: []byte("id"), slot: 0}, {key: []byte("name"), slot: 1}, {key: []byte("tag"), slot: 2, child: &shape{size: 1}}}}
-	return &shape{size: 1, fields: []shapeField{{key: []byte("items"), child: item}}}
+	item := &shape{size: 4, fields: []shapeField{shapeFieldOf("id", 0, nil), shapeFieldOf("name", 1, nil), shapeFieldOf("tag", 2, &shape{size: 1})}}
+	return &shape{size: 1, fields: []shapeField{shapeFieldOf("items", 0, item)}}
 }
 
 func TestScan(t *testing.T) {
@@ -105,10 +105,14 @@ func TestRepresentationsAreInterned(t *testing.T) {
 	var rs representations
 	for round := range 2 {
 		for i := range 1000 {
-			from := len(rs.text)
-			rs.text = append(rs.text, byte('a'+i%7), byte('a'+i%11))
-			if got := int(rs.intern(from)); got != i%77 {
-				t.Fatalf("round %d: representation %d has index %d", round, i, got)
+			key := []byte{byte('a' + i%7), byte('a' + i%11)}
+			got, known := rs.find(key)
+			if int(got) != i%77 || known != (i >= 77) {
+				t.Fatalf("round %d: representation %d has index %d, known %v", round, i, got, known)
+			}
+			if !known {
+				rs.text = append(rs.text, key...)
+				rs.add()
 			}
 		}
 		if len(rs.ends) != 77 || len(rs.text) != 2*77 {

@@ -165,7 +165,7 @@ func (r *run) askTogether(u *unit, t *together) error {
 	first := &t.parts[0]
 	carrier := &r.answers[first.fetch.id]
 	var err error
-	call := Call{Subgraph: u.subgraph, Kind: plan.Query, Body: first.s.body, Trail: r.request.Trail}
+	call := Call{Subgraph: u.subgraph, Kind: plan.Query, Body: first.s.body, Trail: r.request.Trail, Deadline: r.request.Deadline}
 	if carrier.body, err = r.executor.caller.Call(r.ctx, call, carrier.body[:0]); err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (r *run) askTogether(u *unit, t *together) error {
 		p := &t.parts[i]
 		ans := &r.answers[p.fetch.id]
 		if p.index == 0 {
-			ans.slots = ans.slots[:0]
+			ans.clear()
 			if ans != carrier {
 				ans.body, ans.shared = carrier.body, true
 			}
@@ -250,12 +250,12 @@ func (r *run) scanParts(sc *scanner, t *together) error {
 		}
 		p := &t.parts[i]
 		ans := &r.answers[p.fetch.id]
-		sc.slots = ans.slots
+		sc.slots, sc.lists = ans.slots, ans.lists
 		v, err := sc.value(p.fetch.entities)
 		if err != nil {
 			return err
 		}
-		ans.slots = sc.slots
+		ans.slots, ans.lists = sc.slots, sc.lists
 		ans.slots[p.index] = v
 	}
 }

@@ -28,6 +28,7 @@ type exchange struct {
 	media    string
 	parts    *partsForm        // in which deferred parts are sent; nil where the client takes a response whole
 	stream   framing           // in which subscriptions are answered; nil where the client takes none
+	deadline time.Time         // when it is given up
 	streamed int               // bytes that were sent as a stream
 	entered  bool              // it is one of the requests under way
 	prepared *prepare.Prepared // nil where the request did not come so far
@@ -91,8 +92,13 @@ func (s *Server) answer(x *exchange) {
 		x.refuse(&problem{http.StatusServiceUnavailable, "OVERLOADED", "Too many requests are under way: try again in a moment."})
 		return
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), s.config().timeout)
-	defer cancel()
+	ctx := x.r.Context()
+	x.deadline = time.Now().Add(s.config().timeout)
+	if ctx.Done() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, x.deadline)
+		defer cancel()
+	}
 	if s.options.Authenticator != nil {
 		var err error
 		if ctx, err = s.options.Authenticator.Authenticate(ctx, x.r.Header, x.id); err != nil {
@@ -148,7 +154,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		x.reject(errs)
 		return
 	}
-	req := execute.Request{Variables: x.values.JSON, Labels: execute.Labels{Draw: rand.Uint64(), Percent: e.config.Overrides}, Trail: execute.Trail{
+	req := execute.Request{Variables: x.values.JSON, Deadline: x.deadline, Labels: execute.Labels{Draw: rand.Uint64(), Percent: e.config.Overrides}, Trail: execute.Trail{
 		RequestID: x.id, Parent: first(x.r.Header["Traceparent"]), State: first(x.r.Header["Tracestate"]),
 	}}
 	if s.config().QueryPlans && x.r.Header.Get(planHeader) != "" {

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/http1"
@@ -76,9 +75,10 @@ var postings = sync.Pool{New: func() any { return &posting{header: http.Header{}
 var errHeaderValue = errors.New("a header for the subgraph has a line break in it")
 
 // post sends a request over plain HTTP/1.1.
-func (s *subgraphs) post(ctx context.Context, to *subgraph, call execute.Call, into []byte, deadline time.Time) ([]byte, error) {
+func (s *subgraphs) post(ctx context.Context, to *subgraph, call execute.Call, into []byte) ([]byte, error) {
 	p, _ := postings.Get().(*posting)
 	defer postings.Put(p)
+	deadline := call.Deadline
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}

@@ -91,9 +91,12 @@ func (s *subgraphs) Call(ctx context.Context, call execute.Call, into []byte) ([
 		return into, s.failure(call.Subgraph, &execute.Failure{Code: execute.CodeUnavailable, Message: "has no address: its part of the response is missing"})
 	}
 	began := time.Now()
+	if last := began.Add(to.timeout); call.Deadline.IsZero() || last.Before(call.Deadline) {
+		call.Deadline = last
+	}
 	var err error
 	if to.plain != nil {
-		into, err = s.post(ctx, to, call, into, began.Add(to.timeout))
+		into, err = s.post(ctx, to, call, into)
 	} else {
 		into, err = s.send(ctx, to, call, into)
 	}
@@ -117,7 +120,7 @@ func trailed(t execute.Trail) http.Header {
 }
 
 func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, into []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, to.timeout)
+	ctx, cancel := context.WithDeadline(ctx, call.Deadline)
 	defer cancel()
 	header := trailed(call.Trail)
 	header["Content-Type"], header["Accept"] = jsonType, jsonType
