@@ -89,11 +89,18 @@ func newEntry(key uint64, query, name string, uses uint64) *entry {
 	return e
 }
 
-// adopt makes an operation ready that another cache knows, with how often it counts as used.
-func (c *cache) adopt(query, name string, uses uint64) {
-	e := newEntry(c.key([]byte(query), []byte(name)), query, name, uses)
-	if c.good.add(e) == e {
-		c.fill(e)
+// adopt makes an operation ready that another cache knows, with how often it counts as used, and the programs of it for
+// deferred parts that are in use there.
+func (c *cache) adopt(old *entry, uses uint64) {
+	e := newEntry(c.key([]byte(old.query), []byte(old.name)), old.query, old.name, uses)
+	if c.good.add(e) != e {
+		return
+	}
+	fresh := c.fill(e)
+	select {
+	case <-old.ready:
+		fresh.adopt(old.prepared)
+	default:
 	}
 }
 

@@ -2,6 +2,7 @@ package prepare
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -70,4 +71,32 @@ func (d *deferral) option(active uint64) func(variable string) bool {
 		i := slices.Index(d.variables, variable)
 		return i < 0 || active&(2<<i) != 0
 	}
+}
+
+// adopt makes ready the programs for deferred parts that another preparation of the same text has.
+func (p *Prepared) adopt(old *Prepared) {
+	if p.variants == nil || old.variants == nil || p.variants.defers.none() {
+		return
+	}
+	old.variants.mu.Lock()
+	keys := slices.Collect(maps.Keys(old.variants.byKey))
+	old.variants.mu.Unlock()
+	for _, key := range keys {
+		if key.unmet == 0 { // requirements are other ones in another schema
+			p.variants.get(key)
+		}
+	}
+}
+
+// Programs tells how many programs are ready for an operation.
+func (p *Prepared) Programs() int {
+	if p.Program == nil {
+		return 0
+	}
+	if p.variants == nil {
+		return 1
+	}
+	p.variants.mu.Lock()
+	defer p.variants.mu.Unlock()
+	return 1 + len(p.variants.byKey)
 }

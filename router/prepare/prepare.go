@@ -109,7 +109,7 @@ func (p *Preparer) Warm(ctx context.Context, other *Preparer) {
 			return
 		}
 		if e.uses > 0 {
-			p.cache.adopt(e.query, e.name, e.uses/2)
+			p.cache.adopt(e.entry, e.uses/2)
 		}
 	}
 }

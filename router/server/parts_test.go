@@ -196,3 +196,28 @@ func TestDeferIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatMayNotBeSeenIsDeniedInItsPart holds that an error of a deferred field stands with the part that has it.
+func TestWhatMayNotBeSeenIsDeniedInItsPart(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, map[string]script{
+		"users": func(a asking) (int, string) {
+			if len(a.Variables.Representations) > 0 {
+				return entities(func(string) string { return `{"name":"Ada"}` })(a)
+			}
+			return http.StatusOK, `{"data":{"me":{"id":"1"}}}`
+		},
+	}, func(o *server.Options) {
+		o.Supergraph = composed(t, map[string]string{"users": federation + `
+			type Query { me: User } type User @key(fields: "id") { id: ID! name: String mail: String @authenticated }`})
+		o.Authenticator = granting{}
+	})
+	parts := partsOf(t, asks(context.Background(), t, serve(t, s), acceptDefer, `{ me { id ...@defer { name mail } } }`, "{}"))
+	if got := nextPart(t, parts); got != `{"data":{"me":{"id":"1"}},"hasNext":true}` {
+		t.Errorf("got %s", got)
+	}
+	got := nextPart(t, parts)
+	if !strings.Contains(got, `{"data":{"name":"Ada","mail":null},"path":["me"],"errors":[`) || !strings.Contains(got, `"path":["me","mail"],"extensions":{"code":"UNAUTHORIZED_FIELD_OR_TYPE"}`) {
+		t.Errorf("got %s", got)
+	}
+}

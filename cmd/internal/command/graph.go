@@ -99,6 +99,7 @@ func planOperation(_ context.Context, sys System, args []string) error {
 	operationFile := fs.String("operation", "", "`file` with the operation")
 	name := fs.String("name", "", "the operation's name, where the file has several")
 	format := fs.String("format", "text", "text or json")
+	whole := fs.Bool("whole", false, "plan as for clients that take the answer whole: @defer counts for nothing")
 	if err := parse(fs, args, 0, ""); err != nil {
 		return err
 	}
@@ -128,7 +129,11 @@ func planOperation(_ context.Context, sys System, args []string) error {
 	if err != nil {
 		return fmt.Errorf("prepare to plan: %w", err)
 	}
-	p, err := planner.Plan(doc, *name)
+	var options plan.Options
+	if !*whole {
+		options.Defer = func(string) bool { return true }
+	}
+	p, err := planner.PlanFor(doc, *name, options)
 	if err != nil {
 		return fmt.Errorf("plan the operation: %w", err)
 	}
