@@ -112,6 +112,7 @@ func (m *merger) propagateAuth() {
 			}
 			for _, t := range m.out.possible(itf) {
 				if c := t.field(f.name); c != nil {
+					m.hintAccess(c.coordinate(), [][]*directive{c.applied, f.applied})
 					m.require(&c.applied, accessOf(c.applied).and(own))
 				}
 			}
@@ -120,21 +121,39 @@ func (m *merger) propagateAuth() {
 	for _, itf := range interfaces {
 		all := accessOf(itf.applied)
 		fields := map[string]access{}
+		asked := map[string][][]*directive{}
 		for _, t := range m.out.possible(itf) {
 			all = all.and(accessOf(t.applied))
+			asked[itf.name] = append(asked[itf.name], t.applied)
 			for _, f := range itf.fields {
 				if c := t.field(f.name); c != nil {
 					fields[f.name] = fields[f.name].and(accessOf(c.applied))
+					asked[f.coordinate()] = append(asked[f.coordinate()], c.applied)
 				}
 			}
 		}
 		if !all.open() {
+			m.hintAccess(itf.name, append(asked[itf.name], itf.applied))
 			m.require(&itf.applied, all)
 		}
 		for _, f := range itf.fields {
 			if a := accessOf(f.applied).and(fields[f.name]); !a.open() {
+				m.hintAccess(f.coordinate(), append(asked[f.coordinate()], f.applied))
 				m.require(&f.applied, a)
 			}
+		}
+	}
+}
+
+// hintAccess tells that what several places ask of a client was merged.
+func (m *merger) hintAccess(coordinate string, asked [][]*directive) {
+	for _, name := range authDirectives {
+		var all []*directive
+		for _, applied := range asked {
+			all = append(all, fedApplied(applied, name)...)
+		}
+		if len(distinct(all)) > 1 {
+			m.hintf(hintMergedArguments, nil, "Directive @%s is applied to %q in multiple subgraphs with different arguments, which are merged.", m.apiName(name), coordinate)
 		}
 	}
 }

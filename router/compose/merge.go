@@ -75,6 +75,7 @@ func (c *composer) merge() *merger {
 	if len(m.c.errors) > 0 {
 		return m
 	}
+	m.hint()
 	m.propagateAuth()
 	m.checkMerged()
 	if len(m.c.errors) > 0 {

@@ -152,6 +152,9 @@ func (m *merger) mergeDefault(where, what, code string, has []bool, values []*as
 		return merged
 	}
 	if missing {
+		if merged != nil {
+			m.hintf(hintInconsistentDefault, with, "%s %q has a default value in only some subgraphs: it will not have a default in the supergraph.", what, where)
+		}
 		return nil
 	}
 	return merged

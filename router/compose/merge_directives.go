@@ -13,12 +13,18 @@ type appliedAt struct {
 	list     []*directive
 }
 
+// appliedDirective is one application in one subgraph.
+type appliedDirective struct {
+	subgraph  int
+	directive *directive
+}
+
 // mergeApplied merges the directives that subgraphs apply at one place into out.
 func (m *merger) mergeApplied(out *[]*directive, sources []appliedAt, coordinate string) {
 	groups := map[string][]*directive{}
 	carried := map[string]*carriedDirective{}
 	var order []string
-	perSource := map[string]map[int][]*directive{}
+	each := map[string][]appliedDirective{}
 	for _, s := range sources {
 		for _, d := range s.list {
 			c := m.carried[s.subgraph][d.name]
@@ -28,18 +34,20 @@ func (m *merger) mergeApplied(out *[]*directive, sources []appliedAt, coordinate
 			if carried[c.name] == nil {
 				carried[c.name] = c
 				order = append(order, c.name)
-				perSource[c.name] = map[int][]*directive{}
 			}
 			n := &directive{name: c.name, fed: c.fed, args: knownArgs(c.def, d.args), pos: d.pos}
 			if c.fed == "context" {
 				n.args = []*argument{{name: "name", value: stringValue(m.schemas[s.subgraph].name + "__" + d.str("name"))}}
 			}
 			groups[c.name] = append(groups[c.name], n)
-			perSource[c.name][s.subgraph] = append(perSource[c.name][s.subgraph], n)
+			each[c.name] = append(each[c.name], appliedDirective{s.subgraph, n})
 		}
 	}
 	for _, name := range order {
 		c, list := carried[name], groups[name]
+		if c.fed == "requiresScopes" || c.fed == "policy" || c.fed == "cost" || c.fed == "listSize" {
+			m.hintMergedArguments(name, coordinate, each[name])
+		}
 		switch {
 		case c.fed == "requiresScopes" || c.fed == "policy":
 			arg := "scopes"
@@ -66,7 +74,9 @@ func (m *merger) mergeApplied(out *[]*directive, sources []appliedAt, coordinate
 		case c.repeatable:
 			*out = append(*out, distinct(list)...)
 		default:
-			*out = append(*out, mostFrequent(list))
+			chosen := mostFrequent(list)
+			m.hintArguments(name, coordinate, chosen, each[name])
+			*out = append(*out, chosen)
 		}
 	}
 }
@@ -353,13 +363,14 @@ func (m *merger) mergeExecutable(name string) {
 	counts := map[ast.DirectiveLocation]int{}
 	var order []ast.DirectiveLocation
 	out.repeatable = true
+	found := 0
 	for i, s := range m.schemas {
 		if m.carried[i][name] != nil {
 			return
 		}
 		d := s.directives[name]
 		if d == nil || d.generated {
-			return
+			continue
 		}
 		n := 0
 		for _, l := range d.locations {
@@ -372,9 +383,7 @@ func (m *merger) mergeExecutable(name string) {
 			}
 			counts[l]++
 		}
-		if n == 0 {
-			return
-		}
+		found += min(n, 1)
 		sources[i] = d
 		args[i] = d.args
 		if args[i] == nil {
@@ -383,12 +392,16 @@ func (m *merger) mergeExecutable(name string) {
 		texts = append(texts, d.description)
 		out.repeatable = out.repeatable && d.repeatable
 	}
+	if found == 0 {
+		return
+	}
 	for _, l := range order {
 		if counts[l] == len(m.schemas) {
 			out.locations = append(out.locations, l)
 		}
 	}
-	if len(out.locations) == 0 {
+	m.hintExecutable(name, sources, out.locations)
+	if len(texts) < len(m.schemas) || len(out.locations) == 0 {
 		return
 	}
 	out.description = m.description("@"+name, texts)

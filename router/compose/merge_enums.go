@@ -66,7 +66,7 @@ func (m *merger) mergeEnum(t *typeDef) {
 				continue
 			}
 			m.errorf(codeEnumValueMismatch, append(append([]int{}, having...), missing...), "Enum type %q is used as both input type and output type, but value %q is not defined in all the subgraphs defining %q: it is defined in %s but not in %s", t.name, name, t.name, m.subgraphList(having), m.subgraphList(missing))
-		} else if len(missing) > 0 {
+		} else if len(missing) > 0 && !u.input {
 			m.hintf(hintInconsistentEnumOutput, having, "Value %q of enum type %q has been added to the supergraph but is only defined in a subset of the subgraphs defining %q: it is defined in %s but not in %s", name, t.name, t.name, m.subgraphList(having), m.subgraphList(missing))
 		}
 		t.values = append(t.values, v)

@@ -357,12 +357,8 @@ func (m *merger) joinVersion() version {
 	v := version{0, 3}
 	for _, s := range m.schemas {
 		needs := s.version
-		for _, l := range s.links {
-			for _, spec := range knownSpecs() {
-				if implied := (version{2, spec.federation}); l.identity == apolloSpecs+spec.name && spec.federation > 0 && !needs.atLeast(implied) {
-					needs = implied
-				}
-			}
+		if implied := s.implied(); implied.atLeast(needs) {
+			needs = implied
 		}
 		switch {
 		case needs.atLeast(version{2, 8}):

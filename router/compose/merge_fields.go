@@ -246,7 +246,11 @@ func (m *merger) mergeTypes(coordinate string, types []*ast.Type, at map[int]*as
 		m.at(at)
 		return merged, false
 	}
-	m.hintf(hintInconsistentFieldType, with, "Type of %s %q is inconsistent but compatible across subgraphs: it has %s. The supergraph uses type %q.", what, coordinate, text, merged)
+	hint := hintInconsistentFieldType
+	if what == "argument" {
+		hint = hintInconsistentArgumentType
+	}
+	m.hintf(hint, with, "Type of %s %q is inconsistent but compatible across subgraphs: it has %s. The supergraph uses type %q.", what, coordinate, text, merged)
 	return merged, false
 }
 

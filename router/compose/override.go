@@ -124,9 +124,13 @@ func (m *merger) checkOverrider(o *overriding, f *fieldDef, sources []*fieldDef,
 	}
 	if label != "" {
 		o.labels[i], o.labels[from] = label, label
+		m.hintf(hintOverrideMigration, []int{i, from}, "Field %q is currently being migrated with progressive @override. Once the migration is complete, remove the field from subgraph %q.", f.coordinate(), fromName)
 	}
 	if m.schemas[from].used[source] {
 		o.used[from] = true
+		if label != "" {
+			return
+		}
 		m.hintf(hintOverriddenRemovable, []int{i, from}, "Field %q on subgraph %q is overridden. It is still used in some federation directive(s) (@key, @requires, and/or @provides) and/or to satisfy interface constraint(s), but consider marking it @external explicitly or removing it along with its references.", f.coordinate(), fromName)
 		return
 	}

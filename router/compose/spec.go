@@ -32,7 +32,7 @@ func knownSpecs() []knownSpec {
 		{name: "link", latest: 0, elements: []string{"@link", "Import", "Purpose"}},
 		{name: "tag", latest: 3, elements: []string{"@tag"}},
 		{name: "inaccessible", latest: 2, elements: []string{"@inaccessible"}},
-		{name: "authenticated", latest: 1, elements: []string{"@authenticated"}},
+		{name: "authenticated", latest: 1, elements: []string{"@authenticated"}, federation: 5},
 		{name: "requiresScopes", latest: 1, elements: []string{"@requiresScopes", "Scope"}},
 		{name: "policy", latest: 1, elements: []string{"@policy", "Policy"}},
 		{name: "cost", latest: 1, elements: []string{"@cost", "@listSize"}, federation: 9},

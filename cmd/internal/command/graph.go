@@ -57,7 +57,7 @@ func composeSchemas(_ context.Context, sys System, args []string) error {
 	var subgraphs subgraphFlag
 	fs.Var(&subgraphs, "subgraph", "`NAME=FILE[@URL]`: a subgraph's name, the file with its schema, and where it is served; once for each subgraph")
 	out := fs.String("o", "", "write the supergraph to this `file` in place of standard output")
-	format := fs.String("format", "text", "text or json: how errors are written")
+	format := fs.String("format", "text", "text or json: with json, one document with errors, hints and, without -o, the supergraph goes to standard output")
 	if err := parse(fs, args, 0, ""); err != nil {
 		return err
 	}
@@ -67,29 +67,66 @@ func composeSchemas(_ context.Context, sys System, args []string) error {
 	if *format != "text" && *format != "json" {
 		return usage("--format is %q: it must be text or json", *format)
 	}
-	sdl, err := subgraphs.source().Read()
+	from := subgraphs.source()
+	schemas, err := from.Schemas()
 	if err != nil {
-		var composition *reload.CompositionError
-		if *format == "text" || !errors.As(err, &composition) {
-			return wrongSchema(sys, err)
-		}
-		doc, err := json.MarshalIndent(struct {
-			Errors []compose.Error `json:"errors"`
-		}{composition.Errors}, "", "  ")
-		if err != nil {
-			return fmt.Errorf("write the errors: %w", err)
-		}
-		_, _ = fmt.Fprintln(sys.Stdout, string(doc))
-		return errReported
+		return usage("%s", oneLine(err))
 	}
-	if *out == "" {
-		_, err := fmt.Fprint(sys.Stdout, sdl)
+	result, errs := compose.Compose(schemas, from.Compose...)
+	outcome := composed{Errors: errs, Hints: []compose.Error{}}
+	if len(errs) == 0 {
+		outcome.Errors = []compose.Error{}
+		outcome.Hints = append(outcome.Hints, result.Hints...)
+		if *out == "" {
+			outcome.Supergraph = result.SDL
+		} else if err := os.WriteFile(*out, []byte(result.SDL), 0o644); err != nil {
+			return fmt.Errorf("write the supergraph: %w", err)
+		}
+	}
+	write := outcome.text
+	if *format == "json" {
+		write = outcome.json
+	}
+	if err := write(sys); err != nil {
 		return err
 	}
-	if err := os.WriteFile(*out, []byte(sdl), 0o644); err != nil {
-		return fmt.Errorf("write the supergraph: %w", err)
+	if len(errs) > 0 {
+		return errReported
 	}
 	return nil
+}
+
+// composed is what lethe compose says. Errors and hints are never null.
+type composed struct {
+	Errors []compose.Error `json:"errors"`
+	Hints  []compose.Error `json:"hints"`
+	// Supergraph is the schema, left out where it goes to a file or there is none.
+	Supergraph string `json:"supergraph,omitempty"`
+}
+
+// text writes the supergraph to standard output, and errors, or else hints as warnings, to standard error.
+func (c composed) text(sys System) error {
+	if len(c.Errors) > 0 {
+		_, err := fmt.Fprintln(sys.Stderr, compose.FormatText(c.Errors))
+		return err
+	}
+	for _, h := range c.Hints {
+		if _, err := fmt.Fprint(sys.Stderr, "warning: "+compose.FormatText([]compose.Error{h})); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprint(sys.Stdout, c.Supergraph)
+	return err
+}
+
+// json writes all as one document to standard output.
+func (c composed) json(sys System) error {
+	doc, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write the outcome: %w", err)
+	}
+	_, err = fmt.Fprintln(sys.Stdout, string(doc))
+	return err
 }
 
 // planOperation prints the query plan of an operation.
