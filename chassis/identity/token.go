@@ -129,23 +129,35 @@ type RemoteKeys struct {
 	URL    string
 	Client *http.Client
 
+	reading sync.Mutex // held while the keys are read: whoever needs a key that is known does not wait for it
+	read    time.Time
+
 	mu   sync.Mutex
 	keys StaticKeys
-	read time.Time
+}
+
+func (r *RemoteKeys) known(ctx context.Context, id string) (ed25519.PublicKey, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.keys.Key(ctx, id)
 }
 
 // Key implements [Keys].
 func (r *RemoteKeys) Key(ctx context.Context, id string) (ed25519.PublicKey, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if k, err := r.keys.Key(ctx, id); err == nil {
+	if k, err := r.known(ctx, id); err == nil {
 		return k, nil
+	}
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	if k, err := r.known(ctx, id); err == nil {
+		return k, nil // read meanwhile
 	}
 	if time.Since(r.read) < 10*time.Second {
 		return nil, ErrUnauthenticated
 	}
 	r.read = time.Now()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	// The keys are for everybody: they are read also when the client that needed them first has gone.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL, nil)
 	if err != nil {
@@ -164,7 +176,9 @@ func (r *RemoteKeys) Key(ctx context.Context, id string) (ed25519.PublicKey, err
 	if err != nil {
 		return nil, err
 	}
+	r.mu.Lock()
 	r.keys = keys
+	r.mu.Unlock()
 	return keys.Key(ctx, id)
 }
 

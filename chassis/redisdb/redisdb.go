@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	neturl "net/url"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -36,6 +37,11 @@ func Open(url, application string) (*redis.Client, error) {
 func options(url, application string, patience time.Duration) (*redis.Options, error) {
 	o, err := redis.ParseURL(url)
 	if err != nil {
+		// net/url's error holds the whole address with its password: only what is wrong with it is told.
+		var malformed *neturl.Error
+		if errors.As(err, &malformed) {
+			err = malformed.Err
+		}
 		return nil, fmt.Errorf("REDIS_URL is not a Redis address such as redis://host:6379/0: %w", err)
 	}
 	o.ClientName = application
