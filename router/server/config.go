@@ -34,14 +34,15 @@ type Config struct {
 
 // Limits bound requests and answers. The limits on operations are those of [prepare.Limits].
 type Limits struct {
-	BodyBytes             int `yaml:"bodyBytes" doc:"Bytes of a request: 1 MiB by default."`
-	SubgraphResponseBytes int `yaml:"subgraphResponseBytes" doc:"Bytes of a subgraph's answer: 64 MiB by default."`
-	ConcurrentRequests    int `yaml:"concurrentRequests" doc:"Requests under way, beyond which clients are told to come again: 1024 by default."`
-	Tokens                int `yaml:"tokens" doc:"Tokens of an operation's text: 15000 by default."`
-	Depth                 int `yaml:"depth" doc:"Levels of nested fields: 50 by default."`
-	Aliases               int `yaml:"aliases" doc:"Aliases in an operation: 200 by default."`
-	Directives            int `yaml:"directives" doc:"Directives in an operation: 200 by default."`
-	RootFields            int `yaml:"rootFields" doc:"Fields of Query or Mutation in an operation: 100 by default."`
+	BodyBytes             int  `yaml:"bodyBytes" doc:"Bytes of a request: 1 MiB by default."`
+	SubgraphResponseBytes int  `yaml:"subgraphResponseBytes" doc:"Bytes of a subgraph's answer: 64 MiB by default."`
+	BatchSize             *int `yaml:"batchSize" doc:"Operations in one request: 10 by default, 0 to take them only one at a time."`
+	ConcurrentRequests    int  `yaml:"concurrentRequests" doc:"Requests under way, beyond which clients are told to come again: 1024 by default."`
+	Tokens                int  `yaml:"tokens" doc:"Tokens of an operation's text: 15000 by default."`
+	Depth                 int  `yaml:"depth" doc:"Levels of nested fields: 50 by default."`
+	Aliases               int  `yaml:"aliases" doc:"Aliases in an operation: 200 by default."`
+	Directives            int  `yaml:"directives" doc:"Directives in an operation: 200 by default."`
+	RootFields            int  `yaml:"rootFields" doc:"Fields of Query or Mutation in an operation: 100 by default."`
 }
 
 // Subgraphs says how subgraphs are asked.
@@ -80,6 +81,9 @@ func (c Config) complete() (Config, error) {
 		if v < 0 {
 			return c, fmt.Errorf("limits.%s is %d: it must be above zero, or left out for the default", key, v)
 		}
+	}
+	if n := c.Limits.batchSize(); n < 0 {
+		return c, fmt.Errorf("limits.batchSize is %d: it must be 0 or more, or left out for the default", n)
 	}
 	set := func(v *int, otherwise int) {
 		if *v == 0 {

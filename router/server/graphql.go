@@ -30,7 +30,7 @@ type exchange struct {
 	stream   framing           // in which subscriptions are answered; nil where the client takes none
 	deadline time.Time         // when it is given up
 	streamed int               // bytes that were sent as a stream
-	entered  bool              // it is one of the requests under way
+	entered  int64             // how many of the requests under way it counts as
 	prepared *prepare.Prepared // nil where the request did not come so far
 	status   int
 	errors   int
@@ -50,7 +50,7 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request, id string) {
 	x := exchange{request: q, w: w, r: r, id: id}
 	s.answer(&x)
 	s.metrics.observe(&x, time.Since(began))
-	if s.config().AccessLog {
+	if s.config().AccessLog && len(x.batch) == 0 {
 		s.record(&x, time.Since(began))
 	}
 	q.release()
@@ -80,14 +80,14 @@ func (s *Server) answer(x *exchange) {
 		x.refuse(&problem{http.StatusForbidden, "CSRF_PREVENTED", "A page of another site may not ask this: send the header GraphQL-Require-Preflight: 1, and let its origin in with cors.origins."})
 		return
 	}
-	if p := x.read(x.w, x.r, int64(s.config().Limits.BodyBytes)); p != nil {
+	if p := x.read(x.w, x.r, s.config().Limits); p != nil {
 		x.refuse(p)
 		return
 	}
 	// Only now: a client that sends its request slowly takes nobody's place.
 	defer x.leave(s)
-	x.entered = true
-	if s.inFlight.Add(1) > int64(s.config().Limits.ConcurrentRequests) {
+	x.entered = int64(max(1, len(x.batch)))
+	if s.inFlight.Add(x.entered) > int64(s.config().Limits.ConcurrentRequests) {
 		x.w.Header().Set("Retry-After", "1")
 		x.refuse(&problem{http.StatusServiceUnavailable, "OVERLOADED", "Too many requests are under way: try again in a moment."})
 		return
@@ -108,15 +108,17 @@ func (s *Server) answer(x *exchange) {
 			return
 		}
 	}
+	if len(x.batch) > 0 {
+		s.runBatch(ctx, x, s.engine.Load())
+		return
+	}
 	s.run(ctx, x, s.engine.Load())
 }
 
 // leave makes place for another request.
 func (x *exchange) leave(s *Server) {
-	if x.entered {
-		x.entered = false
-		s.inFlight.Add(-1)
-	}
+	s.inFlight.Add(-x.entered)
+	x.entered = 0
 }
 
 // run prepares and executes the operation.

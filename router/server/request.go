@@ -23,7 +23,8 @@ type request struct {
 	variables []byte // JSON
 	extension []byte // JSON
 	persisted persistedID
-	text      []byte // of strings with escapes
+	batch     []batched // the operations of a batch; the other fields are then empty
+	text      []byte    // of strings with escapes
 	values    prepare.Values
 	out       []byte // the response
 }
@@ -34,16 +35,20 @@ var requests = sync.Pool{New: func() any { return &request{out: make([]byte, 0, 
 const maxKept = 4 << 20
 
 func (q *request) release() {
-	if cap(q.body)+cap(q.out) > maxKept {
-		return
-	}
 	q.clear()
-	requests.Put(q)
+	if cap(q.body)+cap(q.out)+cap(q.text) <= maxKept {
+		requests.Put(q)
+	}
 }
 
 // clear forgets what was sent, and keeps the buffers.
 func (q *request) clear() {
 	q.query, q.name, q.variables, q.extension, q.persisted = nil, nil, nil, nil, persistedID{}
+	for _, b := range q.batch {
+		b.release()
+	}
+	clear(q.batch)
+	q.batch = q.batch[:0]
 }
 
 // problem is a request that is no well-formed GraphQL request, or may not be executed.
@@ -64,19 +69,23 @@ var (
 )
 
 // read reads a request from a POST or a GET.
-func (q *request) read(w http.ResponseWriter, r *http.Request, limit int64) *problem {
+func (q *request) read(w http.ResponseWriter, r *http.Request, limits Limits) *problem {
 	if r.Method == http.MethodGet {
 		return q.readURL(r)
 	}
 	if p := jsonBody(r.Header.Get("Content-Type")); p != nil {
 		return p
 	}
+	limit := int64(limits.BodyBytes)
 	if err := q.readBody(w, r, limit); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
 			return &problem{http.StatusRequestEntityTooLarge, "PAYLOAD_TOO_LARGE", fmt.Sprintf("The request is larger than %d bytes: send less.", limit)}
 		}
 		return badRequest("The request could not be read: send it again.")
+	}
+	if isBatch(q.body) {
+		return q.parseBatch(q.body, limits.batchSize())
 	}
 	return q.parse(q.body)
 }

@@ -1,0 +1,133 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/lethe/lethe/router/jsontext"
+)
+
+// defaultBatchSize is how many operations one request may bring, where nothing else is configured.
+const defaultBatchSize = 10
+
+func (l Limits) batchSize() int {
+	if l.BatchSize == nil {
+		return defaultBatchSize
+	}
+	return *l.BatchSize
+}
+
+// batched is one operation of a batch, or why it is none.
+type batched struct {
+	*request
+	problem *problem
+}
+
+// isBatch reports whether a body is a list.
+func isBatch(body []byte) bool {
+	s := jsontext.Scanner{Data: body}
+	return s.Next() == '['
+}
+
+// parseBatch reads a list of at most a number of requests. A request in it that is none is answered in its place.
+func (q *request) parseBatch(body []byte, most int) *problem {
+	if most == 0 {
+		return &problem{http.StatusBadRequest, "BATCHING_NOT_SUPPORTED", "Operations are taken one at a time here: send each in a request of its own."}
+	}
+	q.clear()
+	s := jsontext.Scanner{Data: body}
+	if s.Enter('[') != nil {
+		return errNoObject
+	}
+	for {
+		more, err := s.More(']', len(q.batch) == 0)
+		if err != nil {
+			return errNoObject
+		}
+		if !more {
+			break
+		}
+		value, err := s.Value()
+		if err != nil {
+			return errNoObject
+		}
+		if len(q.batch) == most {
+			return &problem{http.StatusBadRequest, "BATCH_TOO_LARGE", fmt.Sprintf("More than %d operations in one request: send fewer at once.", most)}
+		}
+		one, _ := requests.Get().(*request)
+		q.batch = append(q.batch, batched{one, one.parse(value)})
+	}
+	if s.End() != nil || len(q.batch) == 0 {
+		return errNoObject
+	}
+	return nil
+}
+
+// part takes the answer to one operation of a batch. Its status and headers are nobody's: those of the batch count.
+type part struct {
+	exchange
+	header http.Header
+	body   []byte
+}
+
+// Header implements http.ResponseWriter.
+func (p *part) Header() http.Header { return p.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (p *part) WriteHeader(int) {}
+
+// Write implements http.ResponseWriter.
+func (p *part) Write(b []byte) (int, error) {
+	p.body = append(p.body, b...)
+	return len(b), nil
+}
+
+// runBatch runs the operations of a batch side by side, and answers with the list of their answers, in their order.
+func (s *Server) runBatch(ctx context.Context, x *exchange, e *engine) {
+	parts := make([]part, len(x.batch))
+	var left sync.WaitGroup
+	for i, b := range x.batch {
+		p := &parts[i]
+		p.header = http.Header{}
+		p.exchange = exchange{request: b.request, w: p, r: x.r, id: x.id, media: x.media}
+		left.Go(func() { s.runPart(ctx, p, b.problem, e) })
+	}
+	left.Wait()
+	x.out = append(x.out[:0], '[')
+	for i := range parts {
+		if i > 0 {
+			x.out = append(x.out, ',')
+		}
+		x.out = append(x.out, parts[i].body...)
+		x.errors += parts[i].errors
+	}
+	x.out = append(x.out, ']')
+	x.send(http.StatusOK, x.out)
+}
+
+// runPart runs one operation. A fault in it costs its own answer alone.
+func (s *Server) runPart(ctx context.Context, p *part, wrong *problem, e *engine) {
+	began := time.Now()
+	defer func() {
+		if v := recover(); v != nil {
+			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+				s.log.ErrorContext(ctx, "an operation of a batch panicked", "request_id", p.id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			}
+			p.body = p.body[:0]
+			p.refuse(&problem{http.StatusInternalServerError, "INTERNAL", "Something went wrong here: try again, and if it stays so tell us the request id."})
+		}
+		if e.config.AccessLog {
+			s.record(&p.exchange, time.Since(began))
+		}
+	}()
+	if wrong != nil {
+		p.refuse(wrong)
+		return
+	}
+	s.run(ctx, &p.exchange, e)
+}
