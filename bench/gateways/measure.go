@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -53,8 +54,10 @@ func measure(ctx context.Context, o *options) error {
 	if r.files.self, err = self(); err != nil {
 		return err
 	}
-	if r.files.lethe, err = buildLethe(ctx, o.lethe, dir); err != nil {
-		return err
+	if o.profile == "" && !o.count { // else this program is the router
+		if r.files.lethe, err = buildLethe(ctx, o.lethe, dir); err != nil {
+			return err
+		}
 	}
 	rest := ""
 	if o.pin != "" {
@@ -69,13 +72,16 @@ func measure(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	rep := newReport(o)
+	rep, counts := newReport(o), map[string]float64{}
 	for _, set := range sets {
-		if err := r.set(ctx, set, rest, rep); err != nil {
+		if err := r.set(ctx, set, rest, rep, counts); err != nil {
 			return err
 		}
 	}
-	if o.profile != "" {
+	switch {
+	case o.count:
+		return r.instructions(counts)
+	case o.profile != "":
 		return nil
 	}
 	return rep.write(o.json)
@@ -110,7 +116,7 @@ func selected(names list) ([]*scenario.Set, error) {
 }
 
 // set measures the scenarios of a set, with the subgraphs on the given cores.
-func (r *rig) set(ctx context.Context, set *scenario.Set, cores string, rep *report) (err error) {
+func (r *rig) set(ctx context.Context, set *scenario.Set, cores string, rep *report, counts map[string]float64) (err error) {
 	if r.backend, err = startBackend(ctx, r.files.self, set.Name, cores); err != nil {
 		return err
 	}
@@ -124,7 +130,13 @@ func (r *rig) set(ctx context.Context, set *scenario.Set, cores string, rep *rep
 		return fmt.Errorf("write the supergraph: %w", err)
 	}
 	for _, s := range set.Scenarios {
-		if r.profile != "" {
+		switch {
+		case r.count:
+			if counts[s.Name], err = r.instructionsOf(ctx, s); err != nil {
+				return fmt.Errorf("%s: %w", s.Name, err)
+			}
+			continue
+		case r.profile != "":
 			if err := r.profileRouter(ctx, s); err != nil {
 				return err
 			}
@@ -269,19 +281,32 @@ func loadAverage() float64 {
 
 // profileRouter loads the router under a profiler.
 func (r *rig) profileRouter(ctx context.Context, s *load.Scenario) error {
-	c := candidate{name: nameLethe, command: func(port string) []string {
-		return []string{r.files.self, partRouter, "127.0.0.1:" + port, r.files.supergraph, r.profile}
-	}}
-	one, err := start(ctx, c, r.options, s)
+	port, err := freePort()
 	if err != nil {
 		return err
 	}
-	got, err := one.load.Run(ctx, r.clients, r.round)
-	var used process.Usage
-	if err == nil {
-		used, err = one.Usage()
+	cmd := exec.Command(r.files.self, partRouter, "127.0.0.1:"+port, r.files.supergraph, r.profile)
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("make a pipe: %w", err)
 	}
-	one.Stop(ctx)
+	p, err := process.Start(cmd)
+	if err != nil {
+		return err
+	}
+	defer end(ctx, p, input)
+	g, err := load.New("http://127.0.0.1:"+port+"/graphql", s)
+	if err != nil {
+		return err
+	}
+	if err := ready(ctx, g, p.Ended()); err != nil {
+		return err
+	}
+	got, err := g.Run(ctx, r.clients, r.round)
+	if err != nil {
+		return err
+	}
+	used, err := p.Usage()
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,9 @@ type options struct {
 	pin       string
 	json      string
 	profile   string
+	count     bool // instructions
+	baseline  string
+	update    bool
 }
 
 // list is a flag of names with commas between them.
@@ -78,7 +81,10 @@ func readOptions(args []string) (*options, error) {
 	f.DurationVar(&o.round, "round", 0, "how long a round takes for each router; 1s, or 10s with -long")
 	f.StringVar(&o.pin, "pin", "", "with taskset, the `cores` that routers run on, such as 0; all else runs on the others")
 	f.StringVar(&o.json, "json", "", "`file` for the report as JSON")
-	f.StringVar(&o.profile, "profile", "", "in place of measuring, write a CPU profile of Lethe's router under one scenario to this `file`")
+	f.StringVar(&o.profile, "profile", "", "in place of measuring, write a CPU profile of Lethe's router under one scenario to this `file`; with -instructions, Callgrind's profile of them")
+	f.BoolVar(&o.count, "instructions", false, "in place of measuring, count the instructions per request with Callgrind and fail where they rose by more than a tenth")
+	f.StringVar(&o.baseline, "baseline", "bench/gateways/baseline.json", "`file` with the instructions that were agreed")
+	f.BoolVar(&o.update, "update", false, "with -instructions, write the baseline")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}

@@ -174,6 +174,18 @@ func (g *Generator) Ask() ([]byte, error) {
 	return bytes.Clone(c.resp.Body()), err
 }
 
+// Repeat sends n requests over one connection, one after another.
+func (g *Generator) Repeat(n int) error {
+	c := g.client()
+	defer c.close()
+	for range n {
+		if err := c.ask(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Run has clients ask one request after another for a time. The error is the first wrong answer, which ends the run.
 func (g *Generator) Run(ctx context.Context, clients int, d time.Duration) (*Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, d)

@@ -53,6 +53,11 @@ func (p *Process) Output() string { return p.output.String() }
 
 // Stop ends the program and all of its children.
 func (p *Process) Stop(ctx context.Context) {
+	select {
+	case <-p.ended:
+		return // its number may be another's by now
+	default:
+	}
 	pid := -p.cmd.Process.Pid
 	_ = syscall.Kill(pid, syscall.SIGTERM) // it may have ended already
 	select {
