@@ -278,6 +278,12 @@ func (u *upgrader) dropInactive(name string, target func(*fieldDef) *typeDef) {
 func (s *schema) active(set []*selection, external bool) (kept []*selection, changed bool) {
 	for _, n := range set {
 		below := external || n.field != nil && s.external(n.field)
+		if n.field != nil && n.parent.kind == ast.Interface {
+			for _, o := range s.possible(n.parent) {
+				f := o.field(n.name)
+				below = below || f != nil && s.external(f)
+			}
+		}
 		if len(n.sub) == 0 {
 			if below {
 				kept = append(kept, n)

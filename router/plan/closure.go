@@ -603,6 +603,9 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 		}
 		t.keys = widenedKeys(t.keys, class)
 	}
+	if t.keys = s.resuming(c, class, &t); len(t.keys) == 0 {
+		return nil, nil
+	}
 	whence := c.vertices
 	if c.keys != nil {
 		whence = c.keys
@@ -635,6 +638,33 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 		key: key, source: src, needs: append(needs, more...), contexts: contexts, deps: unique(deps), self: moveCost})
 	c.required[src.id] = v
 	return v, nil
+}
+
+// resuming gives the keys by which a subgraph can be entered with what one of its fields requires. Who stands there already may come back
+// by any key. Where all has to be settled, one of the keys must be had from the subgraph itself.
+func (s *search) resuming(c *closure, class typeSet, t *target) []*keyNode {
+	keys := t.keys
+	if len(class) == 1 && len(keys) == 0 && slices.ContainsFunc(c.vertices, func(v *vertex) bool { return v.subgraph == t.subgraph }) {
+		keys = s.g.types[class[0]].in[t.subgraph].closed
+	}
+	if !s.settled {
+		return keys
+	}
+	own := keys
+	if t.object == nil && len(class) == 1 {
+		own = append(append([]*keyNode(nil), keys...), s.g.types[class[0]].in[t.subgraph].closed...)
+	}
+	for _, v := range c.vertices {
+		if v.subgraph != t.subgraph {
+			continue
+		}
+		for _, k := range own {
+			if !slices.ContainsFunc(k.items, func(it *item) bool { return !s.directDeep(v, class, it) }) {
+				return keys
+			}
+		}
+	}
+	return nil
 }
 
 // solveRequirement finds what a source requires. Where all has to be settled it must be found from the source's own subgraph, so

@@ -39,6 +39,8 @@ type typeNode struct {
 type typeIn struct {
 	// keys are those by which the subgraph can be entered.
 	keys []*keyNode
+	// closed are the keys by which the subgraph cannot be entered, but for those who stand there and went out for a requirement.
+	closed []*keyNode
 	// object tells that the subgraph has this interface as an object type.
 	object   bool
 	possible typeSet
@@ -252,14 +254,15 @@ func (g *graph) compileSets(n *typeNode) error {
 		}
 		in := n.in[m.Graph]
 		for _, k := range m.Keys {
-			if !k.Resolvable {
-				continue
-			}
 			items, err := g.compile(n, n.possible, k.Fields)
 			if err != nil {
 				return fmt.Errorf("key of %s: %w", n.name, err)
 			}
-			in.keys = append(in.keys, &keyNode{text: k.Fields.String(), items: items})
+			if node := (&keyNode{text: k.Fields.String(), items: items}); k.Resolvable {
+				in.keys = append(in.keys, node)
+			} else {
+				in.closed = append(in.closed, node)
+			}
 		}
 	}
 	for _, f := range n.model.Fields {
