@@ -33,6 +33,10 @@ var errNotWanted = errors.New("nobody waits for the answer any more")
 // is there, and each deferred part as soon as its own is, several together where they are ready at once. It returns when
 // all is sent and nothing runs any more; the error is that of emit, or the context's where the client is gone.
 func (e *Executor) ExecuteIncremental(ctx context.Context, p *Program, req Request, form Form, emit Emit) (Outcome, error) {
+	if !p.Incremental() {
+		out, outcome := e.Execute(ctx, p, req, nil)
+		return outcome, emit(out, true)
+	}
 	r, _ := e.pool.Get().(*run)
 	if r == nil {
 		r = &run{}
@@ -173,7 +177,7 @@ func (d *delivery) ready() []point {
 func (d *delivery) initial() {
 	r := d.run
 	r.sees = r.program.initial
-	d.told = r.errorsOf(d.told[:0], nil)
+	d.told = d.errorsOf(nil)
 	d.out = append(d.out[:0], `{"data":`...)
 	from := len(d.out)
 	base := r.rootRefs()
@@ -183,6 +187,7 @@ func (d *delivery) initial() {
 		d.points = d.points[:0]
 	}
 	r.refs = r.refs[:base]
+	d.orphans(nil, nil)
 	d.appendErrors()
 	failed := len(d.told) > 0
 	d.announce()
@@ -270,7 +275,7 @@ func (d *delivery) subsequent(ready []point) {
 		slices.SortStableFunc(ready, func(a, b point) int { return a.part.id - b.part.id })
 		var begun []point
 		for i := range ready {
-			completed = d.part(&ready[i], empty, completed)
+			completed = d.part(&ready[i], ready[i+1:], empty, completed)
 			failed = failed || len(d.told) > 0
 			begun = append(begun, d.points...)
 			d.points = d.points[:0]
@@ -299,10 +304,11 @@ func (d *delivery) subsequent(ready []point) {
 	d.end(failed, nil)
 }
 
-// part writes one part at one object, and in the newer form that it is completed.
-func (d *delivery) part(p *point, empty int, completed []byte) []byte {
+// part writes one part at one object, and in the newer form that it is completed. Waiting are those that follow in the
+// payload.
+func (d *delivery) part(p *point, waiting []point, empty int, completed []byte) []byte {
 	r := d.run
-	d.told = r.errorsOf(d.told[:0], p)
+	d.told = d.errorsOf(p)
 	from := len(d.out)
 	if from > empty {
 		d.out = append(d.out, ',')
@@ -320,6 +326,7 @@ func (d *delivery) part(p *point, empty int, completed []byte) []byte {
 	if !ok {
 		d.out, d.points = append(d.out[:value], "null"...), d.points[:0]
 	}
+	d.orphans(p, waiting)
 	if d.form == Form2022 {
 		d.out = appendPath(append(d.out, `,"path":`...), p.path)
 		d.appendLabel(p.part)

@@ -2,32 +2,27 @@ package execute
 
 import "slices"
 
-// errorsOf appends the errors that belong to the initial answer, or to a part at an object: those at paths that it writes,
-// and that it does not repeat of a part before it. An error at no such path goes with the first part that needs the fetch.
-func (r *run) errorsOf(out []responseError, p *point) []responseError {
+// errorsOf gives the errors that stand at paths which the initial answer writes, or a part at an object, without those that
+// were told before of the same place.
+func (d *delivery) errorsOf(p *point) []responseError {
+	r := d.run
+	out := d.told[:0]
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p == nil {
-		for i := range r.errors {
-			e := &r.errors[i]
-			if r.program.initial[e.fetch] && (r.program.projection.covers(e.path) || !r.program.covered(e.path)) {
+	for i := range r.errors {
+		e := &r.errors[i]
+		if p == nil {
+			if r.program.initial[e.fetch] && r.program.projection.covers(e.path) {
 				e.initial = true
 				out = append(out, *e)
 			}
+			continue
 		}
-		return out
-	}
-	from := len(out)
-	for i := range r.errors {
-		e := &r.errors[i]
 		if e.initial || !p.part.sees[e.fetch] || slices.ContainsFunc(e.parts, p.part.after) {
 			continue
 		}
-		within := len(e.path) >= len(p.path) && slices.Equal(e.path[:len(p.path)], p.path) && p.part.projection.covers(e.path[len(p.path):])
-		if !within && (len(e.parts) > 0 || !p.part.own[e.fetch] || r.program.covered(e.path)) {
-			continue
-		}
-		if e.failure && slices.ContainsFunc(out[from:], func(o responseError) bool { return o.failure && o.fetch == e.fetch }) {
+		rest, within := p.below(e.path)
+		if !within || !p.part.projection.covers(rest) || e.failure && e.repeats(out) {
 			continue
 		}
 		e.parts = append(e.parts, p.part)
@@ -36,12 +31,65 @@ func (r *run) errorsOf(out []responseError, p *point) []responseError {
 	return out
 }
 
-// covered reports whether any deferred part writes the field at a path.
-func (p *Program) covered(path []pathElement) bool {
-	return slices.ContainsFunc(p.deferred, func(d *deferredPart) bool {
-		rest, ok := d.below(path)
-		return ok && d.projection != nil && len(rest) > 0 && d.projection.covers(rest)
+// repeats reports whether it was said already that the same fetch gave no answer.
+func (e *responseError) repeats(told []responseError) bool {
+	return slices.ContainsFunc(told, func(o responseError) bool { return o.failure && o.fetch == e.fetch })
+}
+
+// orphans adds to what is told the errors that no part will ever have, though one might have selected what they are of: its
+// object is null, by the same error perhaps. They go with the first that needs their fetch. Waiting are the points of this
+// payload that are still to be written.
+func (d *delivery) orphans(p *point, waiting []point) {
+	r := d.run
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.errors {
+		e := &r.errors[i]
+		if e.initial || len(e.parts) > 0 {
+			continue
+		}
+		if p == nil && !r.program.initial[e.fetch] || p != nil && !p.part.own[e.fetch] && !r.program.initial[e.fetch] {
+			continue
+		}
+		claims := func(q point) bool { return d.claims(q, p, e) }
+		if slices.ContainsFunc(waiting, claims) || slices.ContainsFunc(d.open, claims) || slices.ContainsFunc(d.points, claims) {
+			continue
+		}
+		if p == nil {
+			e.initial = true
+		} else {
+			e.parts = append(e.parts, p.part)
+		}
+		if !e.failure || !e.repeats(d.told) {
+			d.told = append(d.told, *e)
+		}
+	}
+}
+
+// claims reports whether an error is left to a part that is still to come, or to one within it.
+func (d *delivery) claims(q point, now *point, e *responseError) bool {
+	rest, within := q.below(e.path)
+	if !within {
+		return false
+	}
+	if now != nil && now.part == q.part || q.part.sees[e.fetch] && q.part.projection.covers(rest) {
+		return true
+	}
+	return slices.ContainsFunc(d.run.program.deferred, func(inner *deferredPart) bool {
+		if !inner.after(q.part) || inner.projection == nil || !inner.sees[e.fetch] {
+			return false
+		}
+		rest, ok := inner.below(e.path)
+		return ok && inner.projection.covers(rest)
 	})
+}
+
+// below gives the rest of a path that leads through a point.
+func (p *point) below(path []pathElement) (rest []pathElement, ok bool) {
+	if len(path) < len(p.path) || !slices.Equal(path[:len(p.path)], p.path) {
+		return nil, false
+	}
+	return path[len(p.path):], true
 }
 
 // tell adds an error to what is being written.
