@@ -7,116 +7,29 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/vektah/gqlparser/v2"
-	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/validator/rules"
-
+	"github.com/lethe/lethe/router/routertest"
 	"github.com/lethe/lethe/router/server"
-	"github.com/lethe/lethe/router/supergraph"
 )
-
-type auditSuite struct {
-	Supergraph string
-	Subgraphs  []struct{ Name, SDL, URL string }
-	Tests      []auditTest
-	name       string
-}
-
-type auditTest struct {
-	Query     string
-	Variables map[string]any
-	Expected  struct {
-		Data   json.RawMessage
-		Errors bool
-	}
-}
 
 // TestFederationAudit asks every case of the public federation gateway audit that lies beside the repository through
 // the router's HTTP door, over subgraphs that serve what the expected answers tell.
 func TestFederationAudit(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../../../shared/data/federation-audit/*.json")
-	if err != nil || len(files) == 0 {
-		t.Skip("the audit's data is not beside the repository")
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+	for _, suite := range routertest.Suites(t, "../../../shared/data/federation-audit") {
+		t.Run(suite.Name, func(t *testing.T) {
 			t.Parallel()
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var suite auditSuite
-			if err := json.Unmarshal(text, &suite); err != nil {
-				t.Fatal(err)
-			}
-			suite.name = strings.TrimSuffix(filepath.Base(file), ".json")
-			runSuite(t, &suite)
+			runSuite(t, suite)
 		})
 	}
 }
 
-func runSuite(t *testing.T, suite *auditSuite) {
-	graph, err := supergraph.Parse(suite.Supergraph)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(graph.API())
-	for _, typ := range graph.Types() {
-		w.keys[typ.Name] = nil
-	}
-	for _, c := range suite.Tests {
-		doc, errs := gqlparser.LoadQueryWithRules(graph.API(), c.Query, rules.NewDefaultRules())
-		var data map[string]any
-		if len(errs) > 0 || json.Unmarshal(c.Expected.Data, &data) != nil || data == nil || c.Expected.Errors {
-			continue
-		}
-		vars := map[string]any{}
-		for _, v := range doc.Operations[0].VariableDefinitions {
-			if given, ok := c.Variables[v.Variable]; ok {
-				vars[v.Variable] = given
-			} else if v.DefaultValue != nil {
-				vars[v.Variable], _ = v.DefaultValue.Value(nil)
-			}
-		}
-		op := doc.Operations[0]
-		root := map[ast.Operation]string{ast.Query: "Query", ast.Mutation: "Mutation"}[op.Operation]
-		w.learn(w.root(root), []ast.SelectionSet{op.SelectionSet}, data, vars)
-	}
-	specials := map[string]func(*thing, map[string]any) any{}
-	switch suite.name {
-	case "union-interface-distributed":
-		// This one has a type that the subgraph does not let stand there.
-		oven := w.thing("Oven")
-		w.root("Query").facts[factKey("node", map[string]any{"id": "oven1"})] = oven
-	case "mutations":
-		total := 0.0
-		specials["Mutation.add"] = func(_ *thing, args map[string]any) any { total += number(args["num"]); return total }
-		specials["Mutation.multiply"] = func(_ *thing, args map[string]any) any { total *= number(args["by"]); return total }
-		specials["Mutation.delete"] = func(*thing, map[string]any) any { defer func() { total = 0 }(); return total }
-	}
-	var mu sync.Mutex
-	urls := map[string]string{}
-	for _, g := range suite.Subgraphs {
-		s := newSubgraph(t, g.Name, g.SDL, w, &mu)
-		for name, keys := range s.keys {
-			w.keys[name] = append(w.keys[name], keys...)
-		}
-		for field, f := range specials {
-			s.special[field] = f
-		}
-		urls[g.Name] = serve(t, s)
-	}
-	w.unite()
+func runSuite(t *testing.T, suite *routertest.Suite) {
 	router, err := server.New(server.Options{
-		Supergraph: suite.Supergraph, URLs: urls, Log: slog.New(slog.DiscardHandler),
+		Supergraph: suite.Supergraph, URLs: suite.Start(t), Log: slog.New(slog.DiscardHandler),
 		Config: server.Config{QueryPlans: true},
 	})
 	if err != nil {
@@ -140,14 +53,10 @@ func runSuite(t *testing.T, suite *auditSuite) {
 	}
 }
 
-func number(v any) float64 {
-	switch v := v.(type) {
-	case int64:
-		return float64(v)
-	case float64:
-		return v
-	}
-	return 0
+// serve puts a handler on a free port.
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	return routertest.Serve(t, h)
 }
 
 // response is what a client gets.

@@ -5,12 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
 
+	"github.com/lethe/lethe/router/routertest"
 	"github.com/lethe/lethe/router/server"
 	"github.com/lethe/lethe/router/supergraph"
 	"github.com/lethe/lethe/schema"
@@ -126,17 +126,11 @@ func letheRouter(t *testing.T) (*ast.Schema, *server.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(graph.API())
-	w.listed = 2
-	var mu sync.Mutex
-	urls := map[string]string{}
+	var subgraphs []routertest.Subgraph
 	for _, g := range schema.Subgraphs() {
-		s := newSubgraph(t, g.Name, g.SDL, w, &mu)
-		for name, keys := range s.keys {
-			w.keys[name] = append(w.keys[name], keys...)
-		}
-		urls[g.Name] = serve(t, s)
+		subgraphs = append(subgraphs, routertest.Subgraph{Name: g.Name, SDL: g.SDL})
 	}
+	urls := routertest.Invent(t, graph.API(), 2, subgraphs)
 	router, err := server.New(server.Options{
 		Supergraph: schema.Supergraph(), URLs: urls, Log: slog.New(slog.DiscardHandler), Config: server.Config{QueryPlans: true},
 	})

@@ -1,4 +1,5 @@
-package server_test
+// Package routertest serves subgraphs in the process of a test, over data that is known or made up.
+package routertest
 
 import (
 	"encoding/json"
@@ -417,8 +418,8 @@ func (a *answering) entities(f *asked) []any {
 	return out
 }
 
-// serve puts a handler on a free port.
-func serve(t *testing.T, h http.Handler) string {
+// Serve puts a handler on a free port until the test ends, and gives the address of its /graphql.
+func Serve(t *testing.T, h http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
