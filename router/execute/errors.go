@@ -109,7 +109,7 @@ func (r *run) failed(f *fetch, s *scratch, err error) {
 	errors.As(err, &failure)
 	r.executor.options.Log.WarnContext(r.ctx, "a subgraph gave no answer", "subgraph", f.subgraph, "code", failure.Code,
 		"reason", failure.Message, "cause", failure.Cause, "request_id", r.request.Trail.RequestID)
-	places := r.places(f, s)
+	places := slices.Concat(r.places(f, s)...)
 	switch {
 	case len(places) == 0:
 		places = [][]pathElement{nil}
@@ -157,13 +157,8 @@ func readErrors(raw []byte) ([]subgraphError, error) {
 func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part int32) {
 	places := r.places(f, s)
 	for _, e := range list {
-		out := responseError{message: e.Message, extensions: e.Extensions, fetch: f.id}
-		if len(out.extensions) == 0 || out.extensions[0] != '{' {
-			out.extensions = extensionsOf(CodeSubgraphError, f.subgraph)
-		}
-		if r.executor.options.MaskErrors {
-			out = masked(out, f.subgraph)
-		}
+		out := r.executor.options.admit(e, f.subgraph)
+		out.fetch = f.id
 		path := readPath(e.Path)
 		if !f.entity && !f.nested {
 			out.path = r.rename(f, path)
@@ -186,27 +181,21 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part in
 			if in.part != part || rep >= 0 && int(in.rep) != rep || i >= len(places) {
 				continue
 			}
-			out.path = append(slices.Clone(places[i]), rest...)
-			if len(rest) == 0 {
-				out.path = f.locate(places[i])
+			for _, place := range places[i] {
+				out.path = append(slices.Clone(place), rest...)
+				if len(rest) == 0 {
+					out.path = f.locate(place)
+				}
+				r.addError(out)
+				if rep < 0 {
+					break
+				}
 			}
-			r.addError(out)
 			if rep < 0 {
 				break // it tells of no entity: once is enough
 			}
 		}
 	}
-}
-
-// masked keeps of a subgraph's error only that there was one, and its code.
-func masked(e responseError, subgraph string) responseError {
-	var ext struct {
-		Code string `json:"code"`
-	}
-	if json.Unmarshal(e.extensions, &ext) != nil || ext.Code == "" {
-		ext.Code = CodeSubgraphError
-	}
-	return responseError{message: "Service " + subgraph + " could not answer.", extensions: extensionsOf(ext.Code, subgraph), fetch: e.fetch}
 }
 
 // rename turns the keys of a subgraph's path into the response's, where the planner had to rename.
@@ -283,25 +272,4 @@ func (r *run) violated(f *projected, n *node) {
 		path:       slices.Clone(r.path),
 		extensions: extensionsOf(CodeNullViolation, ""),
 	})
-}
-
-// places gives, for each of a fetch's instances, the path of its object in the response. It walks again, since only
-// errors need it.
-func (r *run) places(f *fetch, s *scratch) [][]pathElement {
-	if !f.entity && !f.nested {
-		return nil
-	}
-	known := map[instance][]pathElement{}
-	base := s.rootRefs()
-	s.descend(f, s.program.root, base, f.path, func(s *scratch, f *fetch, n *node, base int) {
-		if in, ok := s.place(f, n, base); ok && known[in] == nil {
-			known[in] = append([]pathElement{}, s.path...)
-		}
-	})
-	s.refs = s.refs[:base]
-	out := make([][]pathElement, len(s.instances))
-	for i, in := range s.instances {
-		out[i] = known[instance{fetch: in.fetch, slot: in.slot}]
-	}
-	return out
 }

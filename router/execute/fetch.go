@@ -100,6 +100,8 @@ func (r *run) ask(f *fetch, s *scratch, ans *answer) error {
 			return err
 		}
 		r.subgraphErrors(f, s, list, 0)
+	} else if f.entity && ans.root.kind == object {
+		return miscounted(ans.slots[ans.root.off], &s.reps)
 	}
 	return nil
 }

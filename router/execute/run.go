@@ -57,7 +57,11 @@ type Outcome struct {
 type Options struct {
 	// MaskErrors replaces the messages of subgraphs' errors, and leaves of their extensions only the code.
 	MaskErrors bool
-	Log        *slog.Logger
+	// ErrorExtensions are the keys of the extensions of subgraphs' errors that clients get beside the code; nil for all.
+	ErrorExtensions []string
+	// NameSubgraphs has every error of a subgraph say in extensions.service which it is.
+	NameSubgraphs bool
+	Log           *slog.Logger
 }
 
 // Executor runs programs.

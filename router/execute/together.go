@@ -203,6 +203,7 @@ func (r *run) askTogether(u *unit, t *together) error {
 		}
 	}
 	if errs == nil {
+		r.checkCounts(t)
 		return nil
 	}
 	list, err := readErrors(errs)
@@ -225,6 +226,21 @@ func (r *run) askTogether(u *unit, t *together) error {
 		}
 	}
 	return nil
+}
+
+// checkCounts fails the fetches that got another number of entities than they asked for.
+func (r *run) checkCounts(t *together) {
+	for i := range t.parts {
+		p := &t.parts[i]
+		ans := &r.answers[p.fetch.id]
+		if ans.root.kind != object {
+			continue // it failed by another part
+		}
+		if err := miscounted(ans.slots[p.index], p.reps); err != nil {
+			ans.fail()
+			r.failed(p.fetch, p.s, err)
+		}
+	}
 }
 
 // scanParts reads the lists of entities, each by the shape of its fetch and into the slots of its answer.

@@ -49,6 +49,9 @@ type Limits struct {
 type Subgraphs struct {
 	Timeout    string `yaml:"timeout" doc:"How long a request to a subgraph may take, such as \"15s\", which is the default."`
 	MaskErrors bool   `yaml:"maskErrors" doc:"Whether the messages of subgraphs' errors are kept from clients: they get the code alone."`
+	// ErrorExtensions may be empty, which lets through the code alone.
+	ErrorExtensions []string `yaml:"errorExtensions" doc:"Keys of the extensions of subgraphs' errors that clients get, beside the code. All when left out; none with an empty list."`
+	NameInErrors    bool     `yaml:"nameInErrors" doc:"Whether every error of a subgraph says in extensions.service which it is."`
 	// Subscriptions are by the name of the subgraph.
 	Subscriptions map[string]SubgraphSubscriptions `yaml:"subscriptions" doc:"How subscriptions reach each subgraph, by its name."`
 

@@ -164,6 +164,9 @@ func (s *Server) build(sdl string, config Config) (*engine, error) {
 	s.checkOverrides(graph, &config)
 	return &engine{
 		sdl: sdl, config: &config, prepare: p, graph: graph, callers: callers, since: time.Now(), replaced: make(chan struct{}), documents: documents,
-		execute: execute.New(callers, execute.Options{MaskErrors: config.Subgraphs.MaskErrors, Log: s.log}),
+		execute: execute.New(callers, execute.Options{
+			MaskErrors: config.Subgraphs.MaskErrors, ErrorExtensions: config.Subgraphs.ErrorExtensions,
+			NameSubgraphs: config.Subgraphs.NameInErrors, Log: s.log,
+		}),
 	}, nil
 }
