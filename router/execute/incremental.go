@@ -41,8 +41,13 @@ func (e *Executor) ExecuteIncremental(ctx context.Context, p *Program, req Reque
 	if r == nil {
 		r = &run{}
 	}
-	defer r.release(e)
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer func() {
+		cancel(errNotWanted)
+		r.left.Wait()
+		r.delivery, r.sees = nil, nil
+		r.release(e)
+	}()
 	r.ctx, r.executor, r.program, r.request = ctx, e, p, req
 	r.mask = p.mask(req)
 	d := &delivery{run: r, form: form, emit: emit}
@@ -51,9 +56,6 @@ func (e *Executor) ExecuteIncremental(ctx context.Context, p *Program, req Reque
 	r.prepare(len(p.fetches))
 	r.startApart()
 	err := d.deliver()
-	cancel(errNotWanted)
-	r.left.Wait()
-	r.delivery, r.sees = nil, nil
 	return Outcome{Errors: d.errors}, err
 }
 

@@ -221,3 +221,24 @@ func TestWhatMayNotBeSeenIsDeniedInItsPart(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestBatchIsAnsweredWhole holds that in a list of operations @defer changes nothing, whatever the client accepts.
+func TestBatchIsAnsweredWhole(t *testing.T) {
+	t.Parallel()
+	url := serve(t, newShop(t, map[string]script{"products": products(""), "stock": entities(func(string) string { return `{"stock":1}` })}))
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, strings.NewReader(`[{"query":"{ products { id ...@defer { stock } } }"}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", acceptDefer)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if want := `[{"data":{"products":[{"id":"p1","stock":1},{"id":"p2","stock":1},{"id":"p1","stock":1}]}}]`; err != nil || string(b) != want {
+		t.Errorf("%v %s", err, b)
+	}
+}
