@@ -108,7 +108,7 @@ func (r *run) ask(f *fetch, s *scratch, ans *answer) error {
 
 func (r *run) call(f *fetch, s *scratch) Call {
 	s.body = r.message(f, s, s.body[:0])
-	return Call{Subgraph: f.subgraph, Kind: f.kind, Body: s.body, Trail: r.request.Trail, Deadline: r.request.Deadline}
+	return Call{Subgraph: f.subgraph, Kind: f.kind, Body: s.body, Trail: r.request.Trail, Deadline: r.request.Deadline, Files: r.request.Files}
 }
 
 // message writes the request's body.

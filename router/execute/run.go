@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/upload"
 )
 
 // Request is one request for a program.
@@ -22,6 +23,8 @@ type Request struct {
 	Deadline time.Time
 	// Trail goes with the request to every subgraph.
 	Trail Trail
+	// Files are those that were sent with the request; nil for none.
+	Files *upload.Files
 	// Extensions are members of the response's extensions, as JSON without the braces: `"queryPlan":{...}`.
 	Extensions []byte
 }
@@ -40,6 +43,8 @@ type Call struct {
 	Body     []byte
 	Trail    Trail
 	Deadline time.Time // zero for none but the context's
+	// Files holds those whose marks stand in the body, and maybe others; nil for none.
+	Files *upload.Files
 }
 
 // Caller sends a request to a subgraph and appends the answer's body to into. A failure that a client is to be told of in

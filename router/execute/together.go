@@ -165,7 +165,7 @@ func (r *run) askTogether(u *unit, t *together) error {
 	first := &t.parts[0]
 	carrier := &r.answers[first.fetch.id]
 	var err error
-	call := Call{Subgraph: u.subgraph, Kind: plan.Query, Body: first.s.body, Trail: r.request.Trail, Deadline: r.request.Deadline}
+	call := Call{Subgraph: u.subgraph, Kind: plan.Query, Body: first.s.body, Trail: r.request.Trail, Deadline: r.request.Deadline, Files: r.request.Files}
 	if carrier.body, err = r.executor.caller.Call(r.ctx, call, carrier.body[:0]); err != nil {
 		return err
 	}

@@ -57,6 +57,7 @@ type Prepared struct {
 
 	schema    *ast.Schema
 	variables []variable
+	uploads   []string  // scalars whose values are files
 	variants  *variants // nil where all requests have the same program
 }
 
@@ -65,6 +66,8 @@ type Options struct {
 	Limits Limits
 	// NoIntrospection refuses __schema and __type.
 	NoIntrospection bool
+	// Uploads names the scalars whose values are files.
+	Uploads []string
 }
 
 // Preparer prepares operations for one schema. It is safe for concurrent use.
@@ -137,7 +140,7 @@ func (p *Preparer) prepare(query, name string) *Prepared {
 	if p.options.NoIntrospection && introspects(doc) {
 		return refusal("INTROSPECTION_DISABLED", "Introspection is switched off here: read the schema where it is published.")
 	}
-	out := &Prepared{Kind: kindOf(op), Name: op.Name, Hash: hashOf(query), schema: p.sg.API(), variables: compileVariables(op)}
+	out := &Prepared{Kind: kindOf(op), Name: op.Name, Hash: hashOf(query), schema: p.sg.API(), variables: compileVariables(op), uploads: p.options.Uploads}
 	defers, refused := findDeferral(doc, op)
 	if refused != nil {
 		return refused

@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/lethe/lethe/router/jsontext"
+	"github.com/lethe/lethe/router/upload"
 )
 
 // maxVariableDepth bounds how deeply a variable's value is nested.
@@ -42,6 +43,8 @@ func compileVariables(op *ast.OperationDefinition) []variable {
 type Values struct {
 	// JSON holds the values in the order of the operation's definitions, nil where there is none.
 	JSON [][]byte
+	// Files are those that stand in the variables; nil for none.
+	Files *upload.Files
 
 	given []span
 	ends  []span
@@ -74,7 +77,7 @@ func (p *Prepared) Coerce(v *Values, raw []byte) gqlerror.List {
 		from := len(v.text)
 		switch {
 		case at.to > 0:
-			c := coercer{schema: p.schema, variable: def, values: v, path: v.path[:0]}
+			c := coercer{schema: p.schema, variable: def, values: v, path: v.path[:0], uploads: p.uploads}
 			var err *gqlerror.Error
 			s := jsontext.Scanner{Data: raw[at.from:at.to]}
 			if err = c.value(&s, def.typ, 0); err != nil {
@@ -161,6 +164,7 @@ type coercer struct {
 	variable *variable
 	values   *Values
 	path     []step
+	uploads  []string
 }
 
 // step leads into a value.
@@ -334,6 +338,12 @@ func clip(s string) string {
 
 // scalar writes a scalar. Those that the specification does not name are the subgraphs' to check.
 func (c *coercer) scalar(raw []byte, def *ast.Definition) *gqlerror.Error {
+	switch file := slices.Contains(c.uploads, def.Name); {
+	case file && !c.values.Files.Is(raw):
+		return c.fail("a file of a multipart/form-data request is needed.")
+	case !file && c.values.Files.Within(raw):
+		return c.fail("a file stands where %s is needed.", def.Name)
+	}
 	switch def.Name {
 	case "Int":
 		n, ok := jsontext.Int32(raw)

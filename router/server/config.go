@@ -27,6 +27,7 @@ type Config struct {
 	Overrides map[string]float64 `yaml:"overrides" doc:"In how many of a hundred requests each label of a progressive @override is active, by the label. Labels percent(x) say it themselves."`
 
 	PersistedQueries PersistedQueries `yaml:"persistedQueries" doc:"Operations that clients register by their hash."`
+	Uploads          Uploads          `yaml:"uploads" doc:"Files that clients send."`
 	TrustedDocuments TrustedDocuments `yaml:"trustedDocuments" doc:"Operations that are known before clients ask for them."`
 
 	timeout time.Duration
@@ -120,6 +121,9 @@ func (c Config) complete() (Config, error) {
 		return c, err
 	}
 	if c.PersistedQueries.ttl, err = duration("persistedQueries.ttl", c.PersistedQueries.TTL, 24*time.Hour); err != nil {
+		return c, err
+	}
+	if err = c.Uploads.complete(); err != nil {
 		return c, err
 	}
 	return c, c.TrustedDocuments.complete()

@@ -14,6 +14,7 @@ import (
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/prepare"
+	"github.com/lethe/lethe/router/upload"
 )
 
 // planHeader asks for the query plan in the response's extensions.
@@ -30,6 +31,7 @@ type exchange struct {
 	stream   framing           // in which subscriptions are answered; nil where the client takes none
 	deadline time.Time         // when it is given up
 	streamed int               // bytes that were sent as a stream
+	files    *upload.Files     // that were sent with it; nil for none
 	entered  int64             // how many of the requests under way it counts as
 	prepared *prepare.Prepared // nil where the request did not come so far
 	status   int
@@ -80,7 +82,8 @@ func (s *Server) answer(x *exchange) {
 		x.refuse(&problem{http.StatusForbidden, "CSRF_PREVENTED", "A page of another site may not ask this: send the header GraphQL-Require-Preflight: 1, and let its origin in with cors.origins."})
 		return
 	}
-	if p := x.read(x.w, x.r, s.config().Limits); p != nil {
+	defer x.closeFiles(s)
+	if p := s.read(x, s.engine.Load()); p != nil {
 		x.refuse(p)
 		return
 	}
@@ -147,6 +150,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		s.stream(ctx, x, e)
 		return
 	}
+	x.values.Files = x.files
 	if errs := prepared.Coerce(&x.values, x.variables); len(errs) > 0 {
 		x.reject(errs)
 		return
@@ -156,7 +160,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		x.reject(errs)
 		return
 	}
-	req := execute.Request{Variables: x.values.JSON, Deadline: x.deadline, Labels: execute.Labels{Draw: rand.Uint64(), Percent: e.config.Overrides}, Trail: execute.Trail{
+	req := execute.Request{Variables: x.values.JSON, Files: x.files, Deadline: x.deadline, Labels: execute.Labels{Draw: rand.Uint64(), Percent: e.config.Overrides}, Trail: execute.Trail{
 		RequestID: x.id, Parent: first(x.r.Header["Traceparent"]), State: first(x.r.Header["Tracestate"]),
 	}}
 	if s.config().QueryPlans && x.r.Header.Get(planHeader) != "" {

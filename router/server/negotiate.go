@@ -72,6 +72,9 @@ var preflightHeaders = []string{"Graphql-Require-Preflight", "Apollo-Require-Pre
 // unasked reports whether a browser sends a GET for another site without having asked first. A client that is no browser
 // sends neither Sec-Fetch-Site nor Origin; a page of the router's own origin, or one that CORS lets in, may ask.
 func (s *Server) unasked(r *http.Request) bool {
+	if isForm(r) {
+		return !preflighted(r) // whoever sends it: that it works must not hang on the browser
+	}
 	if r.Method != http.MethodGet {
 		return false // a POST of JSON is never simple
 	}
@@ -82,7 +85,7 @@ func (s *Server) unasked(r *http.Request) bool {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && media == plainJSON {
 		return false
 	}
-	return !slices.ContainsFunc(preflightHeaders, func(h string) bool { return r.Header.Get(h) != "" })
+	return !preflighted(r)
 }
 
 // allowed reports whether browsers may ask from an origin.

@@ -24,6 +24,7 @@ type engine struct {
 	replaced chan struct{}
 
 	documents *documents // nil where none are trusted
+	uploads   []string   // the scalars whose values are files
 }
 
 // reloads keeps what became of the schemas and configurations that came while the router ran.
@@ -149,7 +150,8 @@ func (s *Server) build(sdl string, config Config) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the supergraph: %w", err)
 	}
-	p, err := prepare.New(graph, prepare.Options{Limits: config.operationLimits(), NoIntrospection: !config.introspection()})
+	uploads := config.Uploads.of(graph.API())
+	p, err := prepare.New(graph, prepare.Options{Limits: config.operationLimits(), NoIntrospection: !config.introspection(), Uploads: uploads})
 	if err != nil {
 		return nil, fmt.Errorf("read the supergraph: %w", err)
 	}
@@ -164,6 +166,7 @@ func (s *Server) build(sdl string, config Config) (*engine, error) {
 	s.checkOverrides(graph, &config)
 	return &engine{
 		sdl: sdl, config: &config, prepare: p, graph: graph, callers: callers, since: time.Now(), replaced: make(chan struct{}), documents: documents,
+		uploads: uploads,
 		execute: execute.New(callers, execute.Options{
 			MaskErrors: config.Subgraphs.MaskErrors, ErrorExtensions: config.Subgraphs.ErrorExtensions,
 			NameSubgraphs: config.Subgraphs.NameInErrors, Log: s.log,

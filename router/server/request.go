@@ -84,6 +84,11 @@ func (q *request) read(w http.ResponseWriter, r *http.Request, limits Limits) *p
 		}
 		return badRequest("The request could not be read: send it again.")
 	}
+	return q.parseBody(limits)
+}
+
+// parseBody reads the request, or the list of them, in the body.
+func (q *request) parseBody(limits Limits) *problem {
 	if isBatch(q.body) {
 		return q.parseBatch(q.body, limits.batchSize())
 	}

@@ -64,6 +64,7 @@ type Server struct {
 
 	persisted *persisted.Store
 	queries   queryCounters
+	uploads   atomic.Int64 // that are being read
 }
 
 // New builds a router. The error says what is wrong with the supergraph or the configuration.

@@ -95,7 +95,9 @@ func (s *subgraphs) Call(ctx context.Context, call execute.Call, into []byte) ([
 		call.Deadline = last
 	}
 	var err error
-	if to.plain != nil {
+	if call.Files.Within(call.Body) {
+		into, err = s.sendForm(ctx, to, call, into)
+	} else if to.plain != nil {
 		into, err = s.post(ctx, to, call, into)
 	} else {
 		into, err = s.send(ctx, to, call, into)
