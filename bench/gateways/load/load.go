@@ -52,14 +52,17 @@ func (r *Result) Quantile(q float64) time.Duration {
 
 // Checker tells right answers from wrong ones. An answer whose bytes were met before is told by its hash.
 type Checker struct {
-	seed  maphash.Seed
-	want  any
-	right sync.Map // uint64 -> struct{}
+	seed maphash.Seed
+	want any
+
+	last  atomic.Uint64 // the hash of a right answer; 0 before there was one
+	mu    sync.Mutex
+	right map[uint64]bool
 }
 
 // NewChecker checks against the right answer.
 func NewChecker(answer []byte) (*Checker, error) {
-	c := &Checker{seed: maphash.MakeSeed()}
+	c := &Checker{seed: maphash.MakeSeed(), right: map[uint64]bool{}}
 	var err error
 	if c.want, err = decode(answer); err != nil {
 		return nil, fmt.Errorf("read the right answer: %w", err)
@@ -81,7 +84,7 @@ func decode(text []byte) (any, error) {
 // Check gives an error where body is not the right answer.
 func (c *Checker) Check(body []byte) error {
 	sum := maphash.Bytes(c.seed, body)
-	if _, ok := c.right.Load(sum); ok {
+	if sum == c.last.Load() && sum != 0 || c.met(sum) {
 		return nil
 	}
 	got, err := decode(body)
@@ -91,8 +94,17 @@ func (c *Checker) Check(body []byte) error {
 	if !reflect.DeepEqual(got, c.want) {
 		return fmt.Errorf("the answer is wrong: %.500s", body)
 	}
-	c.right.Store(sum, struct{}{})
+	c.mu.Lock()
+	c.right[sum] = true
+	c.mu.Unlock()
+	c.last.Store(sum)
 	return nil
+}
+
+func (c *Checker) met(sum uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.right[sum]
 }
 
 // Generator sends one scenario's requests to one router.

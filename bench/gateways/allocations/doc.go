@@ -1,0 +1,2 @@
+// Package allocations counts what the router allocates for a request. It has tests and benchmarks only.
+package allocations
