@@ -24,6 +24,8 @@ type Suite struct {
 	Supergraph string
 	Subgraphs  []Subgraph
 	Tests      []Case
+	// Lenient has the subgraphs refuse what they cannot answer without failing the test: for gateways that are not under test.
+	Lenient bool `json:"-"`
 }
 
 // Case is an operation of a suite and what a gateway has to answer.
@@ -83,7 +85,7 @@ func (s *Suite) Start(t *testing.T) map[string]string {
 		specials["Mutation.multiply"] = func(_ *thing, args map[string]any) any { total *= number(args["by"]); return total }
 		specials["Mutation.delete"] = func(*thing, map[string]any) any { defer func() { total = 0 }(); return total }
 	}
-	return w.start(t, s.Subgraphs, specials)
+	return w.start(t, s.Subgraphs, specials, s.Lenient)
 }
 
 // learnCase takes in what the expected answer of a case tells.
@@ -112,11 +114,11 @@ func Invent(t *testing.T, api *ast.Schema, listed int, subgraphs []Subgraph) map
 	t.Helper()
 	w := newWorld(api)
 	w.listed = listed
-	return w.start(t, subgraphs, nil)
+	return w.start(t, subgraphs, nil, false)
 }
 
 // start serves subgraphs over a world.
-func (w *world) start(t *testing.T, subgraphs []Subgraph, specials map[string]func(*thing, map[string]any) any) map[string]string {
+func (w *world) start(t *testing.T, subgraphs []Subgraph, specials map[string]func(*thing, map[string]any) any, lenient bool) map[string]string {
 	t.Helper()
 	var mu sync.Mutex
 	mu.Lock()
@@ -124,6 +126,7 @@ func (w *world) start(t *testing.T, subgraphs []Subgraph, specials map[string]fu
 	urls := map[string]string{}
 	for _, g := range subgraphs {
 		s := newSubgraph(t, g.Name, g.SDL, w, &mu)
+		s.lenient = lenient
 		for name, keys := range s.keys {
 			w.keys[name] = append(w.keys[name], keys...)
 		}
