@@ -20,6 +20,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/execute"
+	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/prepare"
 )
 
@@ -180,10 +181,17 @@ func (w *world) compareDeferred(c *counts, op operation) error {
 			}
 			return fmt.Errorf("%s\nrefused: %w", op.text, errs)
 		}
+		if o := program.Plan().Operation; o.Kind == plan.Mutation && len(o.Conditions) > 0 {
+			continue // in which order its fields run depends on the conditions
+		}
 		for _, form := range []execute.Form{execute.Form2022, execute.FormPending} {
 			c.runs.Add(1)
 			if err := w.compareParts(program, execute.Request{Variables: coerced.JSON}, form, doc, values); err != nil {
-				return fmt.Errorf("%w\n%s\n%s\n%s\n%s", err, op.text, given, program.Plan(), strings.Join(w.services.calls, "\n"))
+				calls := strings.Join(w.services.calls, "\n")
+				if w.u.faults == 0 && w.compare(newCounts(), op, 0) != nil {
+					return nil // that is TestDifferential's to tell
+				}
+				return fmt.Errorf("%w\n%s\n%s\n%s\n%s", err, op.text, given, program.Plan(), calls)
 			}
 		}
 	}

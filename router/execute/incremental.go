@@ -80,7 +80,8 @@ type delivery struct {
 	waits []int // and those of each part
 	wake  chan struct{}
 
-	points []point // of the payload that is being written: where parts begin
+	points []point // where parts begin in the answer or the part that is being written
+	begun  []point // and in those before it in the payload
 	open   []point // announced and not sent
 	ids    int
 	told   []responseError // errors of what is being written
@@ -275,19 +276,20 @@ func (d *delivery) subsequent(ready []point) {
 	failed := false
 	for len(ready) > 0 {
 		slices.SortStableFunc(ready, func(a, b point) int { return a.part.id - b.part.id })
-		var begun []point
 		for i := range ready {
 			completed = d.part(&ready[i], ready[i+1:], empty, completed)
 			failed = failed || len(d.told) > 0
-			begun = append(begun, d.points...)
+			d.begun = append(d.begun, d.points...)
 			d.points = d.points[:0]
 		}
 		if d.form == FormPending {
 			// They are announced in this payload, and sent in the next.
-			d.points = begun
+			d.points = append(d.points, d.begun...)
+			d.begun = d.begun[:0]
 			break
 		}
-		d.open = append(d.open, begun...)
+		d.open = append(d.open, d.begun...)
+		d.begun = d.begun[:0]
 		d.mu.Lock()
 		ready = d.ready()
 		d.mu.Unlock()

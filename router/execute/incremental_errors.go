@@ -51,8 +51,13 @@ func (d *delivery) orphans(p *point, waiting []point) {
 		if p == nil && !r.program.initial[e.fetch] || p != nil && !p.part.own[e.fetch] && !r.program.initial[e.fetch] {
 			continue
 		}
+		if p != nil && len(waiting) > 0 {
+			if _, within := p.below(e.path); !within {
+				continue // that is for the last of the payload to look at
+			}
+		}
 		claims := func(q point) bool { return d.claims(q, p, e) }
-		if slices.ContainsFunc(waiting, claims) || slices.ContainsFunc(d.open, claims) || slices.ContainsFunc(d.points, claims) {
+		if slices.ContainsFunc(waiting, claims) || slices.ContainsFunc(d.open, claims) || slices.ContainsFunc(d.begun, claims) || slices.ContainsFunc(d.points, claims) {
 			continue
 		}
 		if p == nil {
