@@ -209,3 +209,32 @@ func benchmarkPlan(b *testing.B, sdl, query string) time.Duration {
 	b.ReportMetric(float64(len(got.Fetches)), "fetches")
 	return (processorTime(b) - began) / time.Duration(n)
 }
+
+// BenchmarkPlanDeferred plans 500 fields over 50 subgraphs, in more and more deferred fragments.
+func BenchmarkPlanDeferred(b *testing.B) {
+	for _, fragments := range []int{0, 1, 10, 60} {
+		b.Run(fmt.Sprintf("fragments=%d", fragments), func(b *testing.B) {
+			p, doc := load(b, wideSupergraph(50), deferredQuery(50, 500, fragments))
+			for b.Loop() {
+				if _, err := p.PlanFor(doc, "", plan.Options{Defer: func(string) bool { return true }}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// deferredQuery asks for about fields fields of all n subgraphs, the first of them in deferred fragments of three each.
+func deferredQuery(n, fields, fragments int) string {
+	text := wideQuery(n, fields)
+	for i := range fragments {
+		group := fmt.Sprintf(" own%d shared%d derived%d", i%n, i%n, i%n)
+		at := 0
+		for range i / n { // on the next level
+			at += strings.Index(text[at:], " next") + 1
+		}
+		rest := strings.Replace(text[at:], group, " ...@defer {"+group+" }", 1)
+		text = text[:at] + rest
+	}
+	return text
+}
