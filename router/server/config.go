@@ -27,6 +27,7 @@ type Config struct {
 	Overrides map[string]float64 `yaml:"overrides" doc:"In how many of a hundred requests each label of a progressive @override is active, by the label. Labels percent(x) say it themselves."`
 
 	PersistedQueries PersistedQueries `yaml:"persistedQueries" doc:"Operations that clients register by their hash."`
+	Compression      Compression      `yaml:"compression" doc:"Which responses are compressed."`
 	Uploads          Uploads          `yaml:"uploads" doc:"Files that clients send."`
 	TrustedDocuments TrustedDocuments `yaml:"trustedDocuments" doc:"Operations that are known before clients ask for them."`
 
@@ -48,8 +49,9 @@ type Limits struct {
 
 // Subgraphs says how subgraphs are asked.
 type Subgraphs struct {
-	Timeout    string `yaml:"timeout" doc:"How long a request to a subgraph may take, such as \"15s\", which is the default."`
-	MaskErrors bool   `yaml:"maskErrors" doc:"Whether the messages of subgraphs' errors are kept from clients: they get the code alone."`
+	Timeout     string `yaml:"timeout" doc:"How long a request to a subgraph may take, such as \"15s\", which is the default."`
+	Compression bool   `yaml:"compression" doc:"Whether subgraphs are asked to compress their answers with gzip: worth it where the way to them is slow."`
+	MaskErrors  bool   `yaml:"maskErrors" doc:"Whether the messages of subgraphs' errors are kept from clients: they get the code alone."`
 	// ErrorExtensions may be empty, which lets through the code alone.
 	ErrorExtensions []string `yaml:"errorExtensions" doc:"Keys of the extensions of subgraphs' errors that clients get, beside the code. All when left out; none with an empty list."`
 	NameInErrors    bool     `yaml:"nameInErrors" doc:"Whether every error of a subgraph says in extensions.service which it is."`
@@ -121,6 +123,9 @@ func (c Config) complete() (Config, error) {
 		return c, err
 	}
 	if c.PersistedQueries.ttl, err = duration("persistedQueries.ttl", c.PersistedQueries.TTL, 24*time.Hour); err != nil {
+		return c, err
+	}
+	if err = c.Compression.complete(); err != nil {
 		return c, err
 	}
 	if err = c.Uploads.complete(); err != nil {

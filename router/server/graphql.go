@@ -31,6 +31,8 @@ type exchange struct {
 	stream   framing           // in which subscriptions are answered; nil where the client takes none
 	deadline time.Time         // when it is given up
 	streamed int               // bytes that were sent as a stream
+	coding   string            // in which the answer is compressed; "" for none
+	codeFrom int               // bytes from which it is
 	files    *upload.Files     // that were sent with it; nil for none
 	entered  int64             // how many of the requests under way it counts as
 	prepared *prepare.Prepared // nil where the request did not come so far
@@ -59,6 +61,7 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request, id string) {
 }
 
 func (s *Server) answer(x *exchange) {
+	x.negotiateCoding(&s.config().Compression)
 	var ok bool
 	accept := x.r.Header["Accept"]
 	x.stream, x.parts = streamAccepted(accept), partsAccepted(accept)
@@ -202,6 +205,7 @@ func (x *exchange) send(status int, body []byte) {
 		return
 	}
 	x.status = status
+	body = x.compress(body)
 	h := x.w.Header()
 	h["Content-Type"] = contentTypes[x.media]
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}

@@ -27,6 +27,7 @@ type request struct {
 	text      []byte    // of strings with escapes
 	values    prepare.Values
 	out       []byte // the response
+	packed    []byte // the response, compressed
 }
 
 var requests = sync.Pool{New: func() any { return &request{out: make([]byte, 0, 16<<10)} }} //nolint:gochecknoglobals // a pool
@@ -36,7 +37,7 @@ const maxKept = 4 << 20
 
 func (q *request) release() {
 	q.clear()
-	if cap(q.body)+cap(q.out)+cap(q.text) <= maxKept {
+	if cap(q.body)+cap(q.out)+cap(q.packed)+cap(q.text) <= maxKept {
 		requests.Put(q)
 	}
 }
@@ -82,6 +83,9 @@ func (q *request) read(w http.ResponseWriter, r *http.Request, limits Limits) *p
 		if errors.As(err, &large) {
 			return &problem{http.StatusRequestEntityTooLarge, "PAYLOAD_TOO_LARGE", fmt.Sprintf("The request is larger than %d bytes: send less.", limit)}
 		}
+		if errors.Is(err, errCoding) {
+			return errCoding
+		}
 		return badRequest("The request could not be read: send it again.")
 	}
 	return q.parseBody(limits)
@@ -111,17 +115,27 @@ func jsonBody(contentType string) *problem {
 }
 
 func (q *request) readBody(w http.ResponseWriter, r *http.Request, limit int64) error {
-	q.body = q.body[:0]
+	if coding := first(r.Header["Content-Encoding"]); coding != "" && coding != "identity" {
+		return q.readCoded(w, r, coding, limit)
+	}
 	if r.ContentLength > limit {
 		return &http.MaxBytesError{Limit: limit}
 	}
-	body := http.MaxBytesReader(w, r.Body, limit)
+	return q.readFrom(http.MaxBytesReader(w, r.Body, limit), limit)
+}
+
+// readFrom reads a body to its end.
+func (q *request) readFrom(body io.Reader, limit int64) error {
+	q.body = q.body[:0]
 	for {
 		if len(q.body) == cap(q.body) {
 			q.body = append(q.body, 0)[:len(q.body)]
 		}
 		n, err := body.Read(q.body[len(q.body):cap(q.body)])
 		q.body = q.body[:len(q.body)+n]
+		if int64(len(q.body)) > limit {
+			return &http.MaxBytesError{Limit: limit}
+		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}

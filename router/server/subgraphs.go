@@ -38,6 +38,7 @@ type subgraph struct {
 	url     *url.URL // nil where none is known
 	timeout time.Duration
 	seconds prometheus.Observer
+	gzip    bool       // whether it is asked to compress its answers
 	plain   *plainHost // nil where net/http is needed: for TLS, a proxy, or credentials in the address
 	follows SubgraphSubscriptions
 }
@@ -73,6 +74,9 @@ func (s *Server) newSubgraphs(graph *supergraph.Supergraph, config *Config) (*su
 				return nil, fmt.Errorf("the address of subgraph %s is %q: it must be an http or https URL", g.Name, address)
 			}
 			to.url, to.plain = u, s.hosts.plain(u)
+			if to.gzip = config.Subgraphs.Compression; to.gzip {
+				to.plain = nil // net/http reads compressed answers
+			}
 		}
 		out.byName[g.Name] = to
 	}
@@ -126,6 +130,9 @@ func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, i
 	defer cancel()
 	header := trailed(call.Trail)
 	header["Content-Type"], header["Accept"] = jsonType, jsonType
+	if to.gzip {
+		header["Accept-Encoding"] = codings[gzipCoding]
+	}
 	if call.Kind != plan.Mutation {
 		// A request that can be repeated is sent again where a connection that was kept turns out to be closed.
 		header["X-Idempotency-Key"] = nil
@@ -144,7 +151,10 @@ func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, i
 	if err != nil {
 		return into, err
 	}
-	defer func() { _ = resp.Body.Close() }()
+	defer func(body io.Closer) { _ = body.Close() }(resp.Body)
+	if err := unpack(resp); err != nil {
+		return into, err
+	}
 	if into, err = readAll(into, resp, s.limit); err != nil {
 		return into, err
 	}
