@@ -150,9 +150,13 @@ type refusals struct {
 }
 
 // askAs asks with an Authorization header.
-func askAs(t *testing.T, h http.Handler, query, token string) refusals {
+func askAs(t *testing.T, h http.Handler, query, token string, id ...string) refusals {
 	t.Helper()
-	body, err := json.Marshal(map[string]string{"query": query})
+	variables := map[string]string{}
+	if len(id) > 0 {
+		variables["id"] = id[0]
+	}
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		t.Fatal(err)
 	}

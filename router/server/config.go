@@ -21,6 +21,7 @@ type Config struct {
 	Timeout       string        `yaml:"timeout" doc:"How long a whole request may take, such as \"30s\", which is the default."`
 	Introspection *bool         `yaml:"introspection" doc:"Whether clients may ask for the schema. On by default."`
 	QueryPlans    bool          `yaml:"queryPlans" doc:"Whether a request with the header Lethe-Query-Plan gets its query plan in the response's extensions."`
+	ShareInFlight bool          `yaml:"shareInFlight" doc:"Whether queries that are alike in everything (operation, variables, identity) and under way at the same time are answered once for all of them. Off by default: an answer that is shared may have been read just before one's own mutation."`
 	AccessLog     bool          `yaml:"accessLog" doc:"Whether each request is logged: its id, status, operation name and times, and nothing that a person wrote."`
 
 	// Overrides are by label, in percent.

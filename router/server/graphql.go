@@ -173,9 +173,13 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		s.sendParts(ctx, x, e, program, req)
 		return
 	}
-	var outcome execute.Outcome
-	x.out, outcome = e.execute.Execute(ctx, program, req, x.out[:0])
-	x.errors = outcome.Errors
+	if s.shareable(ctx, x, e, prepared, &req) {
+		s.share(ctx, x, e, program, req)
+	} else {
+		var outcome execute.Outcome
+		x.out, outcome = e.execute.Execute(ctx, program, req, x.out[:0])
+		x.errors = outcome.Errors
+	}
 	x.send(http.StatusOK, x.out)
 }
 

@@ -19,6 +19,7 @@ type engine struct {
 	execute *execute.Executor
 	graph   *supergraph.Supergraph
 	callers *subgraphs
+	sharing *sharing
 	since   time.Time // when the schema was taken
 	// replaced is closed when another engine took over.
 	replaced chan struct{}
@@ -166,7 +167,7 @@ func (s *Server) build(sdl string, config Config) (*engine, error) {
 	s.checkOverrides(graph, &config)
 	return &engine{
 		sdl: sdl, config: &config, prepare: p, graph: graph, callers: callers, since: time.Now(), replaced: make(chan struct{}), documents: documents,
-		uploads: uploads,
+		uploads: uploads, sharing: newSharing(),
 		execute: execute.New(callers, execute.Options{
 			MaskErrors: config.Subgraphs.MaskErrors, ErrorExtensions: config.Subgraphs.ErrorExtensions,
 			NameSubgraphs: config.Subgraphs.NameInErrors, Log: s.log,

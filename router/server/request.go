@@ -26,6 +26,7 @@ type request struct {
 	batch     []batched // the operations of a batch; the other fields are then empty
 	text      []byte    // of strings with escapes
 	values    prepare.Values
+	shared    []byte // what tells it apart from others, where its answer may be theirs too
 	out       []byte // the response
 	packed    []byte // the response, compressed
 }

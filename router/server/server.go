@@ -38,6 +38,9 @@ type Options struct {
 	FindURL func(subgraph string) string
 	// Authenticator is nil where every request is anonymous.
 	Authenticator Authenticator
+	// Identity gives all that an answer may depend on of who asks; ok is false where it may depend on more. Without it the
+	// answers of an authenticated router are never shared.
+	Identity func(ctx context.Context) (identity string, ok bool)
 	// Outgoing is nil where subgraphs take requests as they are.
 	Outgoing Outgoing
 	// Redis is where routers share persisted queries; nil where each keeps its own. Its time limits should be short.

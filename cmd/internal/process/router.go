@@ -97,6 +97,7 @@ func ReadRouter(env *chassis.Env, o RouterOptions) (*Router, error) {
 				Client: &http.Client{Timeout: 5 * time.Second},
 			}
 		}
+		r.options.Identity = asker
 		r.options.Authenticator = tokens{identity.NewVerifier(issuer, found)}
 	}
 	return r, nil
@@ -175,4 +176,10 @@ func (t tokens) Authenticate(ctx context.Context, header http.Header, requestID 
 		grants.Scopes, grants.Policies = []string{string(p.Role)}, []string{string(p.Role)}
 	}
 	return authorise.NewContext(identity.NewContext(ctx, p), grants), nil
+}
+
+// asker gives what the subgraphs know of who asks, which is all that their answers depend on.
+func asker(ctx context.Context) (string, bool) {
+	p := identity.FromContext(ctx)
+	return string(p.Role) + " " + p.Subject, true
 }

@@ -1,0 +1,133 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"hash/maphash"
+	"sync"
+
+	"github.com/lethe/lethe/router/execute"
+	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/prepare"
+)
+
+// sharing lets queries that are alike in everything, and under way at the same time, have one answer: the same operation
+// with the same variables for the same identity under the same schema. What they are told apart by is compared whole.
+type sharing struct {
+	seed maphash.Seed
+	mu   sync.Mutex
+	by   map[uint64]*flight
+}
+
+// flight is one execution, and those who wait for it.
+type flight struct {
+	program *execute.Program
+	key     []byte
+	waiters int
+	done    chan struct{}
+	// answer is there once done is closed; nil where it may not be shared.
+	answer []byte
+}
+
+func newSharing() *sharing {
+	return &sharing{seed: maphash.MakeSeed(), by: map[uint64]*flight{}}
+}
+
+// shareable reports whether the answer to an operation may be another's too, and completes x.shared, which tells it apart
+// from others.
+func (s *Server) shareable(ctx context.Context, x *exchange, e *engine, prepared *prepare.Prepared, req *execute.Request) bool {
+	if !e.config.ShareInFlight || prepared.Kind != plan.Query || len(req.Extensions) > 0 {
+		return false
+	}
+	identity := ""
+	if s.options.Authenticator != nil {
+		if s.options.Identity == nil {
+			return false
+		}
+		var ok bool
+		if identity, ok = s.options.Identity(ctx); !ok {
+			return false
+		}
+	}
+	key := binary.AppendUvarint(x.shared[:0], uint64(len(identity)))
+	key = append(key, identity...)
+	for _, v := range req.Variables {
+		if v == nil {
+			key = append(key, 0)
+			continue
+		}
+		key = binary.AppendUvarint(key, uint64(len(v))+1)
+		key = append(key, v...)
+	}
+	x.shared = key
+	return true
+}
+
+// join gives the flight of an operation, and whether it is the caller's to run.
+func (h *sharing) join(program *execute.Program, key []byte) (f *flight, hash uint64, leads bool) {
+	hash = maphash.Bytes(h.seed, key)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f = h.by[hash]
+	if f != nil && f.program == program && bytes.Equal(f.key, key) {
+		f.waiters++
+		return f, hash, false
+	}
+	f = &flight{program: program, key: bytes.Clone(key), done: make(chan struct{})}
+	if h.by[hash] != nil {
+		return f, 0, true // another with the same hash is under way: this one is nobody's to join
+	}
+	h.by[hash] = f
+	return f, hash, true
+}
+
+// land ends a flight with its answer, nil where it may not be shared.
+func (h *sharing) land(f *flight, hash uint64, answer []byte) {
+	h.mu.Lock()
+	if h.by[hash] == f {
+		delete(h.by, hash)
+	}
+	waiters := f.waiters
+	h.mu.Unlock()
+	if waiters > 0 && answer != nil {
+		f.answer = bytes.Clone(answer) // the buffer is used again
+	}
+	close(f.done)
+}
+
+// share answers an operation together with those that are like it. An answer with errors is told to nobody else, since it
+// may be a passing trouble of one request, and names it.
+func (s *Server) share(ctx context.Context, x *exchange, e *engine, program *execute.Program, req execute.Request) {
+	f, hash, leads := e.sharing.join(program, x.shared)
+	if leads {
+		var answer []byte
+		defer func() { e.sharing.land(f, hash, answer) }()
+		var outcome execute.Outcome
+		x.out, outcome = e.execute.Execute(ctx, program, req, x.out[:0])
+		if x.errors = outcome.Errors; x.errors == 0 {
+			answer = x.out
+		}
+		return
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+	}
+	if f.landed() {
+		x.out = append(x.out[:0], f.answer...)
+		return
+	}
+	var outcome execute.Outcome
+	x.out, outcome = e.execute.Execute(ctx, program, req, x.out[:0])
+	x.errors = outcome.Errors
+}
+
+func (f *flight) landed() bool {
+	select {
+	case <-f.done:
+		return f.answer != nil
+	default:
+		return false
+	}
+}
