@@ -24,7 +24,7 @@ func FuzzCompose(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		if len(a)+len(b) > 10_000 {
-			t.Skip()
+			return
 		}
 		result, errs := Compose([]Subgraph{{Name: "a", SDL: a}, {Name: "b", SDL: b}})
 		if (result == nil) == (len(errs) == 0) {

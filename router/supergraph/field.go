@@ -50,6 +50,13 @@ func (r *reader) readField(t *Type, def *ast.FieldDefinition, owner GraphID) (*F
 	}
 	if !joined {
 		f.Sources = r.impliedSources(t, def, owner)
+	} else if r.first {
+		// Join 0.1 names the owner alone even for the fields of keys, which all subgraphs have that have the key.
+		for _, m := range t.In {
+			if f.Source(m.Graph) == nil && keyMentions(m.Keys, def.Name) {
+				f.Sources = append(f.Sources, Source{Graph: m.Graph, Type: def.Type})
+			}
+		}
 	}
 	for i := range f.Sources {
 		s := &f.Sources[i]
@@ -226,6 +233,42 @@ func (r *reader) link() error {
 		sort.Slice(t.Possible, func(i, j int) bool { return t.Possible[i].Name < t.Possible[j].Name })
 	}
 	return nil
+}
+
+// markProvided adds the fields that @provides names as external ones of the subgraph that provides them: later versions of the join
+// specification say so themselves, 0.1 does not.
+func (r *reader) markProvided() {
+	var mark func(t *Type, set FieldSet, g GraphID)
+	mark = func(t *Type, set FieldSet, g GraphID) {
+		for _, sel := range set {
+			if sel.Field == "" {
+				if on := r.sg.types[sel.On]; on != nil {
+					mark(on, sel.Selections, g)
+				}
+				continue
+			}
+			f := t.byName[sel.Field]
+			if f == nil {
+				continue
+			}
+			if f.Source(g) == nil && t.Membership(g) != nil {
+				f.Sources = append(f.Sources, Source{Graph: g, Type: f.Type, External: true})
+				sort.SliceStable(f.Sources, func(i, j int) bool { return f.Sources[i].Graph < f.Sources[j].Graph })
+			}
+			if below := r.sg.types[f.Type.Name()]; below != nil {
+				mark(below, sel.Selections, g)
+			}
+		}
+	}
+	for _, t := range r.sg.order {
+		for _, f := range t.Fields {
+			for _, s := range f.Sources {
+				if below := r.sg.types[s.Type.Name()]; below != nil {
+					mark(below, s.Provides, s.Graph)
+				}
+			}
+		}
+	}
 }
 
 // checkFieldSets verifies all keys, requires, provides and context selections against the types.

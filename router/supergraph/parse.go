@@ -44,6 +44,9 @@ func Parse(sdl string) (*Supergraph, error) {
 	if err := r.link(); err != nil {
 		return nil, err
 	}
+	if r.first {
+		r.markProvided()
+	}
 	if err := r.checkFieldSets(); err != nil {
 		return nil, err
 	}
