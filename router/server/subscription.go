@@ -244,7 +244,8 @@ func (f *follower) rebind(ctx context.Context) error {
 	}
 	old := f.feed
 	f.feed = feed
-	old.close()
+	defer old.close()
+	old.events.Close()
 	for event := range old.queue {
 		if err := f.answer(ctx, event); err != nil {
 			return err
