@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/lethe/lethe/chassis/changes"
+	"github.com/lethe/lethe/embedded/redis"
 	"github.com/lethe/lethe/embedded/redis/redistest"
 )
 
@@ -60,14 +63,50 @@ func (s *shelf) read(context.Context) (*thing, bool, error) {
 // hour is a time between readings that no test waits for.
 const hour = time.Hour
 
-// feeds gives two feeds as two processes of a service have them; both hear.
-func feeds(t *testing.T, reread time.Duration) (a, b *changes.Feed) {
+// TestFollowThroughALostConnection takes Redis away while a thing changes, and brings it back: what was missed is read then.
+func TestFollowThroughALostConnection(t *testing.T) {
+	t.Parallel()
+	server, err := redis.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := server.Addr()
+	client := goredis.NewClient(&goredis.Options{Addr: addr})
+	t.Cleanup(func() { _ = client.Close() })
+	f := changes.New(changes.Options{Redis: client, Topic: "things:changed:", Log: slog.New(slog.DiscardHandler), Reread: hour})
+	hear(t, f)
+	s := &shelf{}
+	s.put(1, false)
+	events, err := changes.Follow(t.Context(), f, "t1", s.read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, events)
+	for n := 2; n <= 3; n++ {
+		s.put(n, false)
+		f.Announce(t.Context(), "t1")
+		if got := next(t, events); got == nil || got.N != n {
+			t.Fatalf("it is %v", got)
+		}
+	}
+	server.Close()
+	s.put(4, true)
+	f.Announce(t.Context(), "t1") // which nobody hears, and which fails nothing
+	if server, err = redis.Start(addr); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	if got := next(t, events); got == nil || got.N != 4 {
+		t.Errorf("after the connection is back it is %v", got)
+	}
+}
+
+// hear runs feeds until the test ends.
+func hear(t *testing.T, feeds ...*changes.Feed) {
 	t.Helper()
-	o := changes.Options{Redis: redistest.Client(t), Topic: "things:changed:", Log: slog.New(slog.DiscardHandler), Reread: reread}
-	a, b = changes.New(o), changes.New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	for _, f := range []*changes.Feed{a, b} {
+	for _, f := range feeds {
 		wg.Go(func() {
 			if err := f.Run(ctx); err != nil {
 				t.Error(err)
@@ -78,6 +117,14 @@ func feeds(t *testing.T, reread time.Duration) (a, b *changes.Feed) {
 		cancel()
 		wg.Wait()
 	})
+}
+
+// feeds gives two feeds as two processes of a service have them; both hear.
+func feeds(t *testing.T, reread time.Duration) (a, b *changes.Feed) {
+	t.Helper()
+	o := changes.Options{Redis: redistest.Client(t), Topic: "things:changed:", Log: slog.New(slog.DiscardHandler), Reread: reread}
+	a, b = changes.New(o), changes.New(o)
+	hear(t, a, b)
 	return a, b
 }
 

@@ -21,6 +21,9 @@ const Header = "Lethe-Identity"
 // validity is how long a signed identity can be used: long enough for clocks that differ a little.
 const validity = time.Minute
 
+// readWithin bounds how long a request's body may take.
+const readWithin = 20 * time.Second
+
 // maxBody bounds what a subgraph reads of a request, in bytes.
 const maxBody = 4 << 20
 
@@ -112,7 +115,11 @@ func (g *Gate) Open(value string, body []byte) (Principal, error) {
 // the request's context and the body whole.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		// Where a connection has no deadlines, whoever made it bounds it.
+		_ = control.SetReadDeadline(g.now().Add(readWithin))
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		_ = control.SetReadDeadline(time.Time{})
 		if err != nil {
 			var large *http.MaxBytesError
 			if errors.As(err, &large) {

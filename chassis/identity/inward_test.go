@@ -154,6 +154,27 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+// deadlines is a connection that notes its read deadlines.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.set = append(d.set, t)
+	return nil
+}
+
+// TestSlowBodies bounds how long a body may take, and not what comes after it.
+func TestSlowBodies(t *testing.T) {
+	t.Parallel()
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	newGate(t, "orders", shared(1)).Wrap(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", http.NoBody))
+	if len(w.set) != 2 || w.set[0].IsZero() || !w.set[1].IsZero() {
+		t.Errorf("the deadlines are %v", w.set)
+	}
+}
+
 // FuzzOpen gives the gate any header and any body: only what was signed is let in.
 func FuzzOpen(f *testing.F) {
 	signer := newSigner(f, map[string][]byte{"orders": shared(1)})
