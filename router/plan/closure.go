@@ -124,6 +124,9 @@ func (s *search) closure(p *place, class typeSet) (*closure, error) {
 		s.reenter(p, c)
 	}
 	targets := s.targets(class)
+	for i := range targets {
+		targets[i].done = targets[i].stood(c.vertices)
+	}
 	for {
 		settled := len(c.vertices)
 		whence := from(c.vertices[:settled:settled])
@@ -171,6 +174,17 @@ type target struct {
 	real     bool      // object is a real interface in the subgraph
 	typed    bool      // what is sent depends on its runtime type
 	done     bool
+}
+
+// stood tells that one of the vertices, at which objects of the class can be, stands where the target is: to enter it again
+// would lead to nothing new.
+func (t *target) stood(vertices []*vertex) bool {
+	for _, v := range vertices {
+		if v.subgraph == t.subgraph && v.object == (t.object != nil && !t.real) && (!v.object || v.static == t.object) {
+			return true
+		}
+	}
+	return false
 }
 
 // targets lists where objects of a class could be moved to, whatever that needs.

@@ -6,6 +6,7 @@ type pricing struct {
 	stamp  int // of the union that is reckoned
 	beside int // of what is reckoned beside it
 	stood  int // how often a vertex was put in place: what was reckoned before no longer holds
+	visits int // of vertices, which count as work
 }
 
 // price is what pricing knows of a vertex.
@@ -35,7 +36,9 @@ func (p *pricing) alone(v *vertex) int {
 	end := v
 	for end.site == nil && end.totalAt != state && len(end.deps) == 1 {
 		end = end.deps[0]
+		p.visits++
 	}
+	p.visits++
 	total := 0
 	switch {
 	case end.site != nil:
@@ -62,6 +65,7 @@ func (p *pricing) alone(v *vertex) int {
 }
 
 func (p *pricing) union(v *vertex) int {
+	p.visits++
 	if v.site != nil || v.mark == p.stamp {
 		return 0
 	}
@@ -98,6 +102,7 @@ func (p *pricing) cheapest(needed, options []*vertex) *vertex {
 
 // added is what a vertex costs beside the union reckoned last.
 func (p *pricing) added(v *vertex) int {
+	p.visits++
 	if v.site != nil || v.mark == p.stamp || v.aside == p.beside {
 		return 0
 	}

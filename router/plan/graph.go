@@ -60,6 +60,8 @@ type fieldNode struct {
 	text    string    // the type as written
 	leaf    bool
 	sources []*sourceNode // by subgraph; nil where it does not know the field
+	// demanding tells that some subgraph resolves it only with more than the object itself.
+	demanding bool
 }
 
 // sourceNode is one subgraph's part in a field.
@@ -130,6 +132,11 @@ func newGraph(sg *supergraph.Supergraph) (*graph, error) {
 	for _, n := range g.types {
 		if err := g.compileSets(n); err != nil {
 			return nil, err
+		}
+	}
+	for _, n := range g.types {
+		for _, f := range n.fields {
+			f.demanding = slices.ContainsFunc(f.sources, func(src *sourceNode) bool { return src != nil && !src.plain() })
 		}
 	}
 	for i, op := range []ast.Operation{ast.Query, ast.Mutation, ast.Subscription} {

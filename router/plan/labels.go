@@ -14,6 +14,7 @@ type labelled struct {
 	plan    *Plan
 	items   []*item
 	plans   int
+	work    int // of all searches
 }
 
 // under plans what is asked when labels are as given, and under more labels when others turn out to matter.
@@ -30,6 +31,7 @@ func (l *labelled) under(labels map[string]bool, guard Guard) error {
 		}
 		err = s.resume()
 	}
+	l.work += s.work + s.visits
 	if len(s.unknown) > 0 {
 		return l.branch(labels, guard, s.unknown[0])
 	}

@@ -71,6 +71,7 @@ func (b *builder) levels() {
 }
 
 func (b *builder) mergeable(x, y *step) bool {
+	b.search.work++
 	for _, r := range x.represent {
 		for _, o := range y.represent {
 			untyped := r.types == nil || o.types == nil

@@ -120,7 +120,8 @@ type search struct {
 	labels   map[string]bool
 	unknown  []string // labels that were met and not given
 	leaves   []*leaf
-	later    []postponed // what deferred parts ask in requests of their own
+	fields   []*fieldNode // of fieldsOf
+	later    []postponed  // what deferred parts ask in requests of their own
 	vertices int
 	pricing
 	locations locations
@@ -159,7 +160,7 @@ func (f *failure) Error() string {
 // spend counts work against the limits.
 func (s *search) spend(n int) error {
 	s.work += n
-	if s.work > s.limits.Work {
+	if s.work+s.visits > s.limits.Work {
 		return &LimitError{What: "steps of planning", Limit: s.limits.Work}
 	}
 	if s.work&1023 < n && !s.deadline.IsZero() && time.Now().After(s.deadline) {
@@ -318,12 +319,29 @@ func (s *search) optionsOf(c *closure, p *place, class typeSet, it *item) ([]*ve
 		return nil, err
 	}
 	var out []*vertex
+	if it.name == typenameField {
+		for _, v := range c.vertices {
+			if !v.object {
+				out = append(out, v)
+			}
+		}
+		return out, nil
+	}
+	fields := s.fieldsOf(class, it.name)
 	for _, v := range c.vertices {
-		if s.direct(v, class, it.name) {
+		if v.object && s.direct(v, class, it.name) || !v.object && s.directAll(v, class, fields) {
 			out = append(out, v)
 		}
 	}
-	if it.name == typenameField {
+	demanding := false
+	for _, f := range fields {
+		demanding = demanding || f != nil && f.demanding
+	}
+	for _, iface := range s.g.types[class[0]].objects {
+		f := iface.fields[it.name]
+		demanding = demanding || f != nil && f.demanding
+	}
+	if !demanding {
 		return out, nil
 	}
 	for g := 0; g < s.g.size; g++ {
@@ -354,12 +372,31 @@ func (s *search) direct(v *vertex, class typeSet, name string) bool {
 		}
 		return s.answers(v, f, class)
 	}
-	for _, t := range class {
+	for i, t := range class {
 		if !v.types.has(t) {
 			return false
 		}
 		f := s.g.field(t, name)
-		if f == nil || !s.answers(v, f, typeSet{t}) {
+		if f == nil || !s.answers(v, f, class[i:i+1]) {
+			return false
+		}
+	}
+	return true
+}
+
+// fieldsOf gives a field of each type of a class, nil for those that lack it. It holds until the next call.
+func (s *search) fieldsOf(class typeSet, name string) []*fieldNode {
+	s.fields = s.fields[:0]
+	for _, t := range class {
+		s.fields = append(s.fields, s.g.field(t, name))
+	}
+	return s.fields
+}
+
+// directAll is direct for a vertex at objects, with the field of each type of the class.
+func (s *search) directAll(v *vertex, class typeSet, fields []*fieldNode) bool {
+	for i, f := range fields {
+		if f == nil || !v.types.has(class[i]) || !s.answers(v, f, class[i:i+1]) {
 			return false
 		}
 	}

@@ -2,12 +2,14 @@ package plan_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/lethe/lethe/router/compose"
+	"github.com/lethe/lethe/router/plan"
 )
 
 // shape is a family of operations that grow in fields over a supergraph of many subgraphs, made to be hard in one way.
@@ -285,6 +287,34 @@ func shapes() []shape {
 				return "{ node {" + repeat(fields, func(f int) string { return fmt.Sprintf(" f%d", f) }) + " } }"
 			},
 		},
+	}
+}
+
+// TestPlanningGrowsWithTheOperation checks by steps and allocations, which no busy machine changes, that planning takes no
+// more than in proportion to the fields. It is alone, since it counts the allocations of the process.
+func TestPlanningGrowsWithTheOperation(t *testing.T) { //nolint:paralleltest // it counts the allocations of the process
+	const subgraphs, small, times = 20, 200, 4
+	for _, s := range shapes() {
+		sdl := s.supergraph(t, subgraphs)
+		count := func(fields int) (steps, allocations int) {
+			p, doc := load(t, sdl, s.query(subgraphs, fields))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			steps, err := plan.Work(p, doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			runtime.ReadMemStats(&after)
+			return steps, int(after.Mallocs - before.Mallocs)
+		}
+		steps, allocations := count(small)
+		moreSteps, moreAllocations := count(small * times)
+		t.Logf("%s: %d and %d steps, %d and %d allocations", s.name, steps, moreSteps, allocations, moreAllocations)
+		// A fifth beyond the proportion is for what differs between the operations.
+		if moreSteps > steps*times*6/5 || moreAllocations > allocations*times*6/5 {
+			t.Errorf("%s: %d times the fields take %.1f times the steps and %.1f times the allocations", s.name, times,
+				float64(moreSteps)/float64(steps), float64(moreAllocations)/float64(allocations))
+		}
 	}
 }
 
