@@ -58,7 +58,8 @@ func (m *merger) resolvedByInterfaceObject(f *fieldDef) bool {
 	return false
 }
 
-// checkMerged checks what only shows when all is merged.
+// checkMerged checks what only shows when all is merged: first whether interfaces are implemented, then whether what came of it is a
+// schema.
 func (m *merger) checkMerged() {
 	for _, t := range m.out.order {
 		if t.hasFields() {
@@ -66,8 +67,43 @@ func (m *merger) checkMerged() {
 		}
 	}
 	m.checkTransitiveAuth()
+	if len(m.c.errors) > 0 {
+		return
+	}
 	m.checkReservedTypes()
+	for _, t := range m.out.order {
+		m.checkReferred(t)
+	}
 	m.checkDefaults()
+}
+
+// checkReferred demands that the interfaces and members of a type are interfaces and objects, and that it holds what its interfaces promise.
+func (m *merger) checkReferred(t *typeDef) {
+	invalid := func(format string, args ...any) {
+		m.errorf(codeInvalidGraphQL, m.having(t.name), format, args...)
+	}
+	for _, ref := range t.members {
+		if o := m.out.types[ref.name]; o == nil || o.kind != ast.Object {
+			invalid("Cannot add non-object type %s as member of union type %s", ref.name, t.name)
+		}
+	}
+	for _, ref := range t.interfaces {
+		itf := m.out.types[ref.name]
+		if itf == nil || itf.kind != ast.Interface {
+			invalid("Type %s cannot implement %s, which is no interface of the supergraph", t.name, ref.name)
+			continue
+		}
+		for _, super := range itf.interfaces {
+			if !t.implements(super.name) && super.name != t.name {
+				invalid("Type %s must implement %s because it is implemented by %s.", t.name, super.name, itf.name)
+			}
+		}
+		for _, f := range itf.fields {
+			if have := t.field(f.name); have != nil {
+				m.checkImplementing(f, have)
+			}
+		}
+	}
 }
 
 // checkDefaults looks for default values that have become invalid since what they name is not in all subgraphs.
@@ -110,14 +146,8 @@ func (m *merger) checkImplementations(t *typeDef) {
 		if itf == nil || itf.kind != ast.Interface {
 			continue
 		}
-		for _, super := range itf.interfaces {
-			if !t.implements(super.name) && super.name != t.name {
-				m.errorf(codeInvalidGraphQL, m.having(t.name), "Type %s must implement %s because it is implemented by %s.", t.name, super.name, itf.name)
-			}
-		}
 		for _, f := range itf.fields {
-			if have := t.field(f.name); have != nil {
-				m.checkImplementing(f, have)
+			if t.field(f.name) != nil {
 				continue
 			}
 			var declared, implementing []int

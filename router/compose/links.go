@@ -84,41 +84,60 @@ func (s *schema) readLinks() []Error {
 		e.add(codeInvalidGraphQL, nil, "Unknown directive \"@%s\".", linkName)
 		return e.errs
 	}
-	for _, d := range s.applied {
-		if d.name == linkName && core {
-			s.readLink(e, d)
-		}
-	}
 	if !core && s.directives["link"] != nil {
 		return nil
 	}
 	if !explicit {
-		s.links = append([]*link{{identity: linkIdentity, name: "link", url: linkIdentity + "/v1.0", version: version{1, 0}, as: "link", implicit: true}}, s.links...)
+		s.links = []*link{{identity: linkIdentity, name: "link", url: linkIdentity + "/v1.0", version: version{1, 0}, as: "link", implicit: true}}
 	}
-	if len(e.errs) == 0 {
-		s.checkLinkNames(e)
-	}
-	named := len(e.errs) == 0
-	for _, l := range s.links {
-		if !named {
-			break
+	var versions []Error
+	var applied []*directive
+	for _, d := range s.applied {
+		switch {
+		case d.name != linkName || !core:
+		case explicit && strings.HasPrefix(d.str("url"), linkIdentity+"/"):
+			applied = append([]*directive{d}, applied...) // by which the others are read
+		default:
+			applied = append(applied, d)
 		}
-		switch l.identity {
-		case linkIdentity:
-			if l.version != (version{1, 0}) {
-				e.add(codeUnknownLinkVersion, l.pos, "Schema uses unknown version %s of the link spec", l.version)
+	}
+	for _, d := range applied {
+		// One after the other, and none after one that is not sound. A version that is not known does not keep the others from being read.
+		before := len(s.links)
+		s.readLink(e, d)
+		if len(e.errs) == 0 {
+			s.checkLinkNames(e)
+		}
+		if len(s.links) > before && len(e.errs) == 0 {
+			l := s.links[before]
+			if problem := s.unknownVersion(l); problem != nil {
+				versions = append(versions, *problem)
+			} else {
+				s.checkImports(e, l)
 			}
-		case federationIdentity:
-			if l.version.major != 2 || l.version.minor > maxFederation.minor {
-				e.add(codeUnknownFederationVersion, l.pos, "Invalid version %s for the federation feature in @link directive on schema", l.version)
-			}
+		}
+		if len(e.errs) > 0 {
+			return e.errs
+		}
+	}
+	return versions
+}
+
+// unknownVersion tells of a version of the link or the Federation specification that composition does not know.
+func (s *schema) unknownVersion(l *link) *Error {
+	var e Error
+	switch {
+	case l.identity == linkIdentity && l.version != (version{1, 0}):
+		e = s.errorf(codeUnknownLinkVersion, l.pos, "Schema uses unknown version %s of the link spec", l.version)
+	case l.identity == federationIdentity && (l.version.major != 2 || l.version.minor > maxFederation.minor):
+		e = s.errorf(codeUnknownFederationVersion, l.pos, "Invalid version %s for the federation feature in @link directive on schema", l.version)
+	default:
+		if l.identity == federationIdentity {
 			s.version = l.version
 		}
+		return nil
 	}
-	if len(e.errs) == 0 {
-		s.checkImports(e)
-	}
-	return e.errs
+	return &e
 }
 
 // isCore tells whether an address is that of the link specification or of Federation. A schema that links neither links
@@ -310,16 +329,14 @@ func (s *schema) checkLinkNames(e *linkErrors) {
 }
 
 // checkImports looks for imports of what a known specification does not have.
-func (s *schema) checkImports(e *linkErrors) {
-	for _, l := range s.links {
-		known := knownElements(l)
-		if known == nil {
-			continue
-		}
-		for _, i := range l.imports {
-			if !known[i.name] {
-				e.add(codeInvalidLinkUsage, l.pos, "Cannot import unknown element %q from %s %s.", i.name, l.name, l.version)
-			}
+func (s *schema) checkImports(e *linkErrors, l *link) {
+	known := knownElements(l)
+	if known == nil {
+		return
+	}
+	for _, i := range l.imports {
+		if !known[i.name] {
+			e.add(codeInvalidLinkUsage, l.pos, "Cannot import unknown element %q from %s %s.", i.name, l.name, l.version)
 		}
 	}
 }

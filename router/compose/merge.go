@@ -2,6 +2,7 @@ package compose
 
 import (
 	"sort"
+	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -136,8 +137,13 @@ func (m *merger) collectTypes() {
 	}
 }
 
-// federationType tells whether a type belongs to a specification that is not carried into the supergraph.
+// federationType tells whether a type belongs to a specification that is not carried into the supergraph, linked or not.
 func (m *merger) federationType(s *schema, t *typeDef) bool {
+	for _, prefix := range []string{"link__", "federation__", "join__"} {
+		if strings.HasPrefix(t.name, prefix) {
+			return true
+		}
+	}
 	l, _ := s.element(t.name)
 	return l != nil && (l.identity == federationIdentity || l.identity == linkIdentity || l.identity == connectIdentity)
 }

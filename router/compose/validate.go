@@ -208,7 +208,11 @@ func (s *schema) checkInterfaceKeys() (errs []Error, fatal *Error) {
 			for _, o := range s.possible(t) {
 				found, resolvable := false, false
 				for _, k := range fedApplied(o.applied, "key") {
-					if written(k) && canonical(read(o, k)) == canonical(want) {
+					if !written(k) {
+						found, resolvable = true, true // reported for itself
+						continue
+					}
+					if canonical(read(o, k)) == canonical(want) {
 						found = true
 						resolvable = resolvable || isResolvable(k)
 					}
