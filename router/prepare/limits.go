@@ -12,31 +12,51 @@ type meter struct {
 // measure is the size of a selection set with its fragments spread.
 type measure struct {
 	depth, aliases, directives int
+	top                        int // fields of the set itself
+	introspection              int // fields __schema and __type
 }
 
 // ceiling keeps sums from overflowing: anything beyond is refused alike.
 const ceiling = 1 << 30
 
+// maxIntrospection is how many fields __schema and __type an operation may have: an answer to each is as large as the schema.
+const maxIntrospection = 10
+
 func (a measure) plus(b measure) measure {
-	return measure{max(a.depth, b.depth), min(a.aliases+b.aliases, ceiling), min(a.directives+b.directives, ceiling)}
+	return measure{
+		depth: max(a.depth, b.depth), aliases: min(a.aliases+b.aliases, ceiling), directives: min(a.directives+b.directives, ceiling),
+		top: min(a.top+b.top, ceiling), introspection: min(a.introspection+b.introspection, ceiling),
+	}
 }
 
-// measure refuses an operation that is too deep, or has too many aliases, directives or root fields.
-func (p *Preparer) measure(doc *ast.QueryDocument, op *ast.OperationDefinition) *Prepared {
+// measure refuses a document with an operation that is too deep, or has too many aliases, directives or root fields: all
+// its operations, since all are validated.
+func (p *Preparer) measure(doc *ast.QueryDocument) *Prepared {
 	m := &meter{doc: doc, fragments: map[string]*measure{}, active: map[string]bool{}}
-	size := m.set(op.SelectionSet)
-	size.directives += len(op.Directives)
-	for _, limit := range []struct {
-		is, most   int
-		code, what string
-	}{
-		{size.depth, p.options.Limits.Depth, "MAX_DEPTH_EXCEEDED", "is nested %d fields deep: at most %d are taken"},
-		{size.aliases, p.options.Limits.Aliases, "MAX_ALIASES_EXCEEDED", "has %d aliases: at most %d are taken"},
-		{size.directives, p.options.Limits.Directives, "MAX_DIRECTIVES_EXCEEDED", "has %d directives: at most %d are taken"},
-		{m.rootFields(op.SelectionSet, 0), p.options.Limits.RootFields, "MAX_ROOT_FIELDS_EXCEEDED", "has %d root fields: at most %d are taken"},
-	} {
-		if limit.is > limit.most {
-			return refusal(limit.code, "The operation "+limit.what+".", limit.is, limit.most)
+	directives := 0
+	for _, f := range doc.Fragments {
+		directives += len(f.Directives)
+	}
+	for _, op := range doc.Operations {
+		size := m.set(op.SelectionSet)
+		directives += len(op.Directives)
+		for _, v := range op.VariableDefinitions {
+			directives += len(v.Directives)
+		}
+		size.directives = min(size.directives+directives, ceiling)
+		for _, limit := range []struct {
+			is, most   int
+			code, what string
+		}{
+			{size.depth, p.options.Limits.Depth, "MAX_DEPTH_EXCEEDED", "is nested %d fields deep: at most %d are taken"},
+			{size.aliases, p.options.Limits.Aliases, "MAX_ALIASES_EXCEEDED", "has %d aliases: at most %d are taken"},
+			{size.directives, p.options.Limits.Directives, "MAX_DIRECTIVES_EXCEEDED", "has %d directives: at most %d are taken"},
+			{size.top, p.options.Limits.RootFields, "MAX_ROOT_FIELDS_EXCEEDED", "has %d root fields: at most %d are taken"},
+			{size.introspection, maxIntrospection, "MAX_INTROSPECTION_EXCEEDED", "asks for the schema %d times: at most %d are taken"},
+		} {
+			if limit.is > limit.most {
+				return refusal(limit.code, "The operation "+limit.what+".", limit.is, limit.most)
+			}
 		}
 	}
 	return nil
@@ -50,8 +70,12 @@ func (m *meter) set(set ast.SelectionSet) measure {
 			inner := m.set(s.SelectionSet)
 			inner.depth++
 			inner.directives += len(s.Directives)
+			inner.top = 1
 			if s.Alias != s.Name {
 				inner.aliases++
+			}
+			if s.Name == "__schema" || s.Name == "__type" {
+				inner.introspection++
 			}
 			out = out.plus(inner)
 		case *ast.InlineFragment:
@@ -80,21 +104,4 @@ func (m *meter) fragment(name string) measure {
 	m.active[name] = false
 	m.fragments[name] = &size
 	return size
-}
-
-func (m *meter) rootFields(set ast.SelectionSet, level int) int {
-	n := 0
-	for _, s := range set {
-		switch s := s.(type) {
-		case *ast.Field:
-			n++
-		case *ast.InlineFragment:
-			n += m.rootFields(s.SelectionSet, level)
-		case *ast.FragmentSpread:
-			if f := m.doc.Fragments.ForName(s.Name); f != nil && level < 10 {
-				n += m.rootFields(f.SelectionSet, level+1)
-			}
-		}
-	}
-	return n
 }

@@ -3,11 +3,13 @@
 package prepare
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -88,7 +90,7 @@ func New(sg *supergraph.Supergraph, options Options) (*Preparer, error) {
 		return nil, fmt.Errorf("prepare to plan: %w", err)
 	}
 	options.Limits = options.Limits.defaults()
-	p := &Preparer{sg: sg, planner: planner, authorise: authorise.New(sg), options: options, rules: rules.NewDefaultRules()}
+	p := &Preparer{sg: sg, planner: planner, authorise: authorise.New(sg), options: options, rules: specifiedRules()}
 	p.cache = newCache(p.prepare)
 	return p, nil
 }
@@ -125,17 +127,20 @@ func refusal(code, format string, a ...any) *Prepared {
 func (p *Preparer) prepare(query, name string) *Prepared {
 	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, p.options.Limits.Tokens)
 	if err != nil {
-		return &Prepared{Errors: coded(err, "GRAPHQL_PARSE_FAILED")}
+		return &Prepared{Errors: coded(err, parseCode(err))}
 	}
 	op, refused := pick(doc, name)
 	if refused != nil {
 		return refused
 	}
-	if refused := p.measure(doc, op); refused != nil {
+	if refused := p.measure(doc); refused != nil {
 		return refused
 	}
 	if errs := validator.ValidateWithRules(p.sg.API(), doc, p.rules); len(errs) > 0 {
 		return &Prepared{Errors: coded(errs, "GRAPHQL_VALIDATION_FAILED")}
+	}
+	if errs, refused := checkOverlaps(p.sg.API(), doc); refused != nil || len(errs) > 0 {
+		return cmp.Or(refused, &Prepared{Errors: coded(errs, "GRAPHQL_VALIDATION_FAILED")})
 	}
 	if p.options.NoIntrospection && introspects(doc) {
 		return refusal("INTROSPECTION_DISABLED", "Introspection is switched off here: read the schema where it is published.")
@@ -230,6 +235,27 @@ func introspects(doc *ast.QueryDocument) bool {
 	return false
 }
 
+// specifiedRules gives the rules of validation but for the one that [checkOverlaps] checks.
+func specifiedRules() *rules.Rules {
+	r := rules.NewDefaultRules()
+	r.RemoveRule(rules.OverlappingFieldsCanBeMergedRule.Name)
+	return r
+}
+
+// parseCode tells what the parser's limits refuse from what is no GraphQL.
+func parseCode(err error) string {
+	switch text := err.Error(); {
+	case strings.Contains(text, "exceeded token limit"):
+		return "MAX_TOKENS_EXCEEDED"
+	case strings.Contains(text, "exceeded maximum nesting depth"):
+		return "MAX_DEPTH_EXCEEDED"
+	}
+	return "GRAPHQL_PARSE_FAILED"
+}
+
+// maxMessage bounds an error's message, which may repeat what a client wrote, in bytes.
+const maxMessage = 500
+
 func coded(err error, code string) gqlerror.List {
 	var list gqlerror.List
 	var one *gqlerror.Error
@@ -246,6 +272,9 @@ func coded(err error, code string) gqlerror.List {
 	for _, e := range list {
 		e.Extensions = map[string]any{"code": code}
 		e.Rule = ""
+		if len(e.Message) > maxMessage {
+			e.Message = strings.ToValidUTF8(e.Message[:maxMessage], "") + "…"
+		}
 	}
 	return list
 }

@@ -97,7 +97,7 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	p := newPreparer(t, prepare.Limits{Tokens: 500, Depth: 6, Aliases: 5, Directives: 5, RootFields: 4, Bytes: 20_000})
 	for name, c := range map[string]struct{ query, code string }{
-		"tokens":         {"{" + strings.Repeat(" __typename", 600) + "}", "GRAPHQL_PARSE_FAILED"},
+		"tokens":         {"{" + strings.Repeat(" __typename", 600) + "}", "MAX_TOKENS_EXCEEDED"},
 		"bytes":          {"{ __typename } #" + strings.Repeat("x", 20_000), "QUERY_TOO_LARGE"},
 		"depth":          {"{ products { edges { node { id availability { inStock { x { y } } } } } } }", "MAX_DEPTH_EXCEEDED"},
 		"aliases":        {"{ products { a: totalCount b: totalCount c: totalCount d: totalCount e: totalCount f: totalCount } }", "MAX_ALIASES_EXCEEDED"},

@@ -47,14 +47,14 @@ func (q *request) parseBatch(body []byte, most int) *problem {
 	for {
 		more, err := s.More(']', len(q.batch) == 0)
 		if err != nil {
-			return errNoObject
+			return noRequest(err)
 		}
 		if !more {
 			break
 		}
 		value, err := s.Value()
 		if err != nil {
-			return errNoObject
+			return noRequest(err)
 		}
 		if len(q.batch) == most {
 			return &problem{http.StatusBadRequest, "BATCH_TOO_LARGE", fmt.Sprintf("More than %d operations in one request: send fewer at once.", most)}

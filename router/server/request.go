@@ -66,9 +66,18 @@ func badRequest(message string) *problem {
 }
 
 var (
+	errTooDeep  = badRequest(fmt.Sprintf("The request is nested more than %d levels deep: send less.", jsontext.MaxDepth))
 	errNoObject = badRequest("The body is no GraphQL request: send a JSON object with query, and where needed operationName, variables and extensions.")
 	errNoQuery  = &problem{http.StatusBadRequest, "QUERY_NEEDED", "The request has no query: send one."}
 )
+
+// noRequest says why a JSON text is no request.
+func noRequest(err error) *problem {
+	if errors.Is(err, jsontext.ErrDepth) {
+		return errTooDeep
+	}
+	return errNoObject
+}
 
 // read reads a request from a POST or a GET.
 func (q *request) read(w http.ResponseWriter, r *http.Request, limits Limits) *problem {
@@ -157,19 +166,19 @@ func (q *request) parse(body []byte) *problem {
 	for first := true; ; first = false {
 		more, err := s.More('}', first)
 		if err != nil {
-			return errNoObject
+			return noRequest(err)
 		}
 		if !more {
 			break
 		}
 		from, to, err := s.Key()
 		if err != nil {
-			return errNoObject
+			return noRequest(err)
 		}
 		key := body[from:to]
 		value, err := s.Value()
 		if err != nil {
-			return errNoObject
+			return noRequest(err)
 		}
 		if p := q.member(string(key), value); p != nil {
 			return p
