@@ -70,8 +70,9 @@ func nextPart(t *testing.T, r *multipart.Reader) string {
 	return string(b)
 }
 
-// slowStock is a shop whose stock is held back until the gate is closed or the request for it ends, which is told on gone.
-func slowStock(t *testing.T, gate, gone chan struct{}) string {
+// slowStock is a shop whose stock is held back until the gate is closed or the request for it ends. When it is asked, and
+// when the request ends, is told.
+func slowStock(t *testing.T, gate, asked, gone chan struct{}) string {
 	t.Helper()
 	s := newShop(t, map[string]script{"products": products(`,"name":"x"`)}, func(o *server.Options) {
 		o.URLs["stock"] = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -79,6 +80,7 @@ func slowStock(t *testing.T, gate, gone chan struct{}) string {
 			if err := json.NewDecoder(r.Body).Decode(&a); err != nil {
 				t.Error(err)
 			}
+			close(asked)
 			select {
 			case <-gate:
 			case <-r.Context().Done():
@@ -110,7 +112,7 @@ func TestDeferredPartsAreSentAsTheyCome(t *testing.T) {
 		},
 	} {
 		gate := make(chan struct{})
-		resp := asks(context.Background(), t, slowStock(t, gate, make(chan struct{})), test.accept, query, "{}")
+		resp := asks(context.Background(), t, slowStock(t, gate, make(chan struct{}), make(chan struct{})), test.accept, query, "{}")
 		if got := resp.Header.Get("Content-Type"); got != test.contentType || resp.StatusCode != http.StatusOK {
 			t.Errorf("%d %q", resp.StatusCode, got)
 		}
@@ -131,10 +133,11 @@ func TestDeferredPartsAreSentAsTheyCome(t *testing.T) {
 // TestClientThatWentAwayEndsDeferredParts holds that the requests to subgraphs end with the client's.
 func TestClientThatWentAwayEndsDeferredParts(t *testing.T) {
 	t.Parallel()
-	gone := make(chan struct{})
+	asked, gone := make(chan struct{}), make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())
-	resp := asks(ctx, t, slowStock(t, make(chan struct{}), gone), acceptDefer, `{ products { id ...@defer { stock } } }`, "{}")
+	resp := asks(ctx, t, slowStock(t, make(chan struct{}), asked, gone), acceptDefer, `{ products { id ...@defer { stock } } }`, "{}")
 	nextPart(t, partsOf(t, resp))
+	<-asked
 	cancel()
 	<-gone
 }
