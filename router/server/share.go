@@ -37,7 +37,7 @@ func newSharing() *sharing {
 // shareable reports whether the answer to an operation may be another's too, and completes x.shared, which tells it apart
 // from others.
 func (s *Server) shareable(ctx context.Context, x *exchange, e *engine, prepared *prepare.Prepared, req *execute.Request) bool {
-	if !e.config.ShareInFlight || prepared.Kind != plan.Query || len(req.Extensions) > 0 {
+	if !e.config.ShareInFlight || prepared.Kind != plan.Query || len(req.Extensions) > 0 || req.Files != nil {
 		return false
 	}
 	identity := ""
