@@ -130,7 +130,7 @@ func (c *compiler) fetch(f *plan.Fetch) error {
 	default:
 		for i := range at.sources {
 			if s := &at.sources[i]; out.sees[s.fetch] {
-				src.hosts = append(src.hosts, access{i, s.shape.size})
+				src.hosts = append(src.hosts, access{i, s.shape.size, s.fetch})
 				s.shape.size++
 			}
 		}
@@ -189,7 +189,7 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 		slotAt := sh.fields[at].slot
 		if len(field.Selections) == 0 {
 			key := logical(field)
-			a := access{src, slotAt}
+			a := access{src, slotAt, f.ID}
 			if !slices.Contains(n.fields[key], a) {
 				n.fields[key] = append(n.fields[key], a)
 			}

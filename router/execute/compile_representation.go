@@ -93,7 +93,7 @@ func childAccess(child *node) []access {
 	var out []access
 	for _, s := range child.sources {
 		if !s.attached() && !s.root {
-			a := access{s.parent, s.slot}
+			a := access{s.parent, s.slot, s.fetch}
 			if !slices.Contains(out, a) {
 				out = append(out, a)
 			}

@@ -42,7 +42,7 @@ func (s *scratch) contextValue(b []byte, n *node, base int, fields []representat
 			continue
 		}
 		if f.child == nil {
-			if v, body := s.read(n, base, f.access); v.kind == leaf {
+			if v, body := s.read(base, f.access); v.kind == leaf {
 				return append(b, body[v.off:v.off+v.n]...)
 			}
 			continue

@@ -250,7 +250,7 @@ func (r *run) violated(f *projected, n *node) {
 		errs = &r.delivery.told
 	}
 	for _, a := range f.access {
-		id := n.sources[a.source].fetch
+		id := a.fetch
 		if (r.sees == nil || r.sees[id]) && r.answers[id].failed && (r.delivery == nil || len(*errs) > 0) {
 			return
 		}

@@ -242,7 +242,7 @@ func (s *scratch) descendVals(f *fetch, child *node, vals, count int, path []ste
 func (s *scratch) place(f *fetch, n *node, base int) (instance, bool) {
 	for _, h := range f.hosts {
 		if ref := s.refs[base+h.source]; ref >= 0 {
-			return instance{fetch: int32(n.sources[h.source].fetch), slot: ref + int32(h.slot)}, true
+			return instance{fetch: int32(h.fetch), slot: ref + int32(h.slot)}, true
 		}
 	}
 	return instance{}, false

@@ -64,7 +64,7 @@ func (r *run) startApart() {
 	r.left.Add(len(r.program.units))
 	for _, u := range r.program.units {
 		if u.waits == 0 {
-			go r.unit(u)
+			r.executor.options.Workers.start(r, u)
 		}
 	}
 }

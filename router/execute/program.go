@@ -72,6 +72,7 @@ func (s *source) attached() bool { return len(s.hosts) > 0 }
 // access is where a field may be found: a slot of one of a node's sources.
 type access struct {
 	source, slot int
+	fetch        int // whose answer the source stands in
 }
 
 // fetch is a compiled request to a subgraph.

@@ -85,7 +85,7 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 			dst = append(dst, f.next...)
 		}
 		if f.plain {
-			if v, body := r.read(p.node, base, f.access); v.kind == leaf {
+			if v, body := r.read(base, f.access); v.kind == leaf {
 				dst = append(dst, body[v.off:v.off+v.n]...)
 				continue
 			} else if !f.typ.NonNull {
@@ -127,7 +127,7 @@ func (r *run) field(dst []byte, f *projected, n *node, base int) ([]byte, bool) 
 		r.vals = r.vals[:vals]
 		return dst, isNull
 	}
-	v, body := r.read(n, base, f.access)
+	v, body := r.read(base, f.access)
 	if v.kind != leaf {
 		return append(dst, "null"...), true
 	}

@@ -100,7 +100,7 @@ func (w *walk) appendKey(b []byte, n *node, base int, rep *representation, numbe
 	}
 	for i := range rep.fields {
 		f := &rep.fields[i]
-		v, body := w.read(n, base, f.access)
+		v, body := w.read(base, f.access)
 		switch v.kind {
 		case leaf:
 			b = append(b, body[v.off:v.off+v.n]...)
@@ -155,7 +155,7 @@ func (w *walk) representFields(b []byte, n *node, base int, fields []representat
 		b = append(b, f.key...)
 		ok := false
 		if f.child == nil {
-			v, body := w.read(n, base, f.access)
+			v, body := w.read(base, f.access)
 			switch v.kind {
 			case leaf:
 				b, ok = append(b, body[v.off:v.off+v.n]...), true

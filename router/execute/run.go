@@ -66,7 +66,9 @@ type Options struct {
 	ErrorExtensions []string
 	// NameSubgraphs has every error of a subgraph say in extensions.service which it is.
 	NameSubgraphs bool
-	Log           *slog.Logger
+	// Workers may be shared by several executors; nil starts a goroutine for each fetch.
+	Workers *Workers
+	Log     *slog.Logger
 }
 
 // Executor runs programs.
@@ -161,7 +163,7 @@ func (r *run) start() {
 			continue
 		}
 		if last != nil {
-			go r.unit(last)
+			r.executor.options.Workers.start(r, last)
 		}
 		last = u
 	}
@@ -183,7 +185,7 @@ func (r *run) unit(u *unit) {
 				continue
 			}
 			if next != nil {
-				go r.unit(next)
+				r.executor.options.Workers.start(r, next)
 			}
 			next = r.program.units[id]
 		}

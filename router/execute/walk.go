@@ -36,7 +36,7 @@ func (w *walk) host(n *node, s *source, base int) int32 {
 	}
 	for _, h := range s.hosts {
 		if ref := w.refs[base+h.source]; ref >= 0 {
-			if v := w.answers[n.sources[h.source].fetch].slots[int(ref)+h.slot]; v.kind == object {
+			if v := w.answers[h.fetch].slots[int(ref)+h.slot]; v.kind == object {
 				return int32(v.off)
 			}
 		}
@@ -45,26 +45,31 @@ func (w *walk) host(n *node, s *source, base int) int32 {
 }
 
 // at gives the value in a slot of one of the objects whose references begin at base.
-func (w *walk) at(n *node, base int, a access) (slot, []byte) {
+func (w *walk) at(base int, a access) (slot, []byte) {
 	ref := w.refs[base+a.source]
 	if ref < 0 {
 		return slot{}, nil
 	}
-	ans := &w.answers[n.sources[a.source].fetch]
+	ans := &w.answers[a.fetch]
 	return ans.slots[int(ref)+a.slot], ans.body
 }
 
 // read gives the first value that any of a field's places has.
-func (w *walk) read(n *node, base int, places []access) (slot, []byte) {
+func (w *walk) read(base int, places []access) (slot, []byte) {
 	var found slot
-	for _, a := range places {
-		v, body := w.at(n, base, a)
-		switch v.kind {
-		case absent:
-		case null:
-			found = v
-		default:
-			return v, body
+	for i := range places {
+		a := &places[i]
+		ref := w.refs[base+a.source]
+		if ref < 0 {
+			continue
+		}
+		ans := &w.answers[a.fetch]
+		v := &ans.slots[int(ref)+a.slot]
+		if v.kind > null {
+			return *v, ans.body
+		}
+		if v.kind == null {
+			found = *v
 		}
 	}
 	return found, nil
@@ -73,7 +78,7 @@ func (w *walk) read(n *node, base int, places []access) (slot, []byte) {
 // runtimeType gives the name of the object's type between its quotes, or nil where it is not known.
 func (w *walk) runtimeType(n *node, base int) []byte {
 	for _, a := range n.typename {
-		if v, body := w.at(n, base, a); v.kind == leaf && v.n > 2 {
+		if v, body := w.at(base, a); v.kind == leaf && v.n > 2 {
 			return body[v.off+1 : v.off+v.n-1]
 		}
 	}

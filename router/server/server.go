@@ -20,6 +20,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lethe/lethe/chassis"
+	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/http1"
 	"github.com/lethe/lethe/router/persisted"
 )
@@ -63,6 +64,7 @@ type Server struct {
 	metrics  *metrics
 	client   *http.Client
 	hosts    *hosts
+	workers  *execute.Workers
 	fronts   sync.Map // *http1.Listener
 
 	persisted *persisted.Store
@@ -76,7 +78,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}, hosts: newHosts()}
+	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}, hosts: newHosts(), workers: execute.NewWorkers()}
 	s.streams.life, s.streams.stop = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s)
 	var shared persisted.Shared
@@ -142,6 +144,7 @@ func (s *Server) Close() {
 	s.streams.wait(ctx)
 	s.client.CloseIdleConnections()
 	s.hosts.keep(nil)
+	s.workers.Close()
 }
 
 // ServeHTTP implements http.Handler.
