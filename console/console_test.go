@@ -244,6 +244,17 @@ func TestProgress(t *testing.T) {
 		t.Errorf("nothing has changed, but: %s %s", resp.Status, body)
 	}
 
+	s.set("ErasureUpdated", "ErasureUpdated.parked")
+	resp, body = s.get(first, "HX-Request")
+	if resp.StatusCode != http.StatusOK || s.sent("ErasureUpdated") != `{"id":"era_04"}` {
+		t.Errorf("it changes while the page waits: %s, asked with %s", resp.Status, s.sent("ErasureUpdated"))
+	}
+	wants(t, body, "Inventory needs you", `id="progress"`, "!<html")
+	s.set("ErasureUpdated", `{"data":null,"errors":[{"message":"no","extensions":{"code":"SUBGRAPH_UNAVAILABLE"}}]}`)
+	if resp, body = s.get(first, "HX-Request"); resp.StatusCode != http.StatusNoContent {
+		t.Errorf("it cannot be followed, but: %s %s", resp.Status, body)
+	}
+
 	s.set("Erasure", `{"data":null,"errors":[{"message":"no","path":["erasure"],"extensions":{"code":"SUBGRAPH_UNAVAILABLE","service":"customers"}}]}`)
 	resp, body = s.get(first, "HX-Request")
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("HX-Reswap") != "none" {

@@ -191,7 +191,8 @@ func (c *console) showErasure(w http.ResponseWriter, r *http.Request, s *session
 	return nil
 }
 
-// progress answers a page that updates itself: with nothing while nothing has changed, else with the parts that have.
+// progress answers a page that updates itself: with the parts that have changed, for which it waits a moment where none
+// have, or with nothing.
 func (c *console) progress(w http.ResponseWriter, r *http.Request, s *session) error {
 	e, gaps, err := c.erasureByID(r, s)
 	switch code := faultCode(err); {
@@ -213,9 +214,16 @@ func (c *console) progress(w http.ResponseWriter, r *http.Request, s *session) e
 		return err
 	}
 	seen := strings.Split(r.URL.Query().Get("seen"), ".")
-	if len(seen) == 2 && seen[0] == v.ProgressHash && seen[1] == v.ActionsHash && r.URL.Query().Get("lost") == "" {
-		w.WriteHeader(http.StatusNoContent)
-		return nil
+	fresh := func(v erasureView) bool {
+		return len(seen) != 2 || seen[0] != v.ProgressHash || seen[1] != v.ActionsHash
+	}
+	if !fresh(v) && r.URL.Query().Get("lost") == "" {
+		changed := c.changed(r, s, fresh)
+		if changed == nil {
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		v = *changed
 	}
 	v.ActionsChanged = len(seen) != 2 || seen[1] != v.ActionsHash
 	body, err := c.fragment("erasure", "update", v)

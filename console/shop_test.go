@@ -139,7 +139,16 @@ func (s *shop) answer(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.t.Error(err)
 	}
-	_, _ = w.Write(text)
+	if r.Header.Get("Accept") != "text/event-stream" {
+		_, _ = w.Write(text)
+		return
+	}
+	var data bytes.Buffer
+	if err := json.Compact(&data, text); err != nil {
+		s.t.Error(err)
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	_, _ = fmt.Fprintf(w, ":\n\nevent: next\ndata: %s\n\nevent: complete\ndata:\n\n", &data)
 }
 
 // set makes an operation answer with a recorded answer, or with one that is given.
@@ -272,6 +281,23 @@ func TestOperationsAndAnswersFitTheGraph(t *testing.T) {
 				t.Errorf("%s: %v", file, err)
 			}
 		}
+	}
+}
+
+// TestWhatIsFollowedIsWhatIsRead holds the subscription against the query: a page that follows shows what it showed at first.
+func TestWhatIsFollowedIsWhatIsRead(t *testing.T) {
+	t.Parallel()
+	body := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join("queries", name+".graphql"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, selection, _ := strings.Cut(string(text), "(id: $id)")
+		return selection
+	}
+	if read, followed := body("Erasure"), body("ErasureUpdated"); read != followed || read == "" {
+		t.Errorf("read is%s\nfollowed is%s", read, followed)
 	}
 }
 
