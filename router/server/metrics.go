@@ -70,6 +70,9 @@ func newMetrics(s *Server) *metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests, m.seconds, m.withError, m.subgraph, m.failures, m.reloads, m.refused, m.subscriptions, m.events,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "lethe_router_sockets", Help: "WebSockets of clients that are open.",
+		}, func() float64 { return float64(s.streams.sockets.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lethe_router_requests_in_flight", Help: "Requests to /graphql that are under way.",
 		}, func() float64 { return float64(s.inFlight.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -120,11 +120,11 @@ func (op *operation) bind(ctx context.Context, e *engine) (*bound, gqlerror.List
 		return nil, prepared.Errors
 	}
 	b := &bound{engine: e, name: prepared.Name, hash: prepared.Hash}
-	var errs gqlerror.List
-	if b.program, errs = prepared.For(prepare.Traits{Grants: authorise.FromContext(ctx)}); len(errs) > 0 {
+	if errs := prepared.Coerce(&b.values, op.variables); len(errs) > 0 {
 		return nil, errs
 	}
-	if errs := prepared.Coerce(&b.values, op.variables); len(errs) > 0 {
+	var errs gqlerror.List
+	if b.program, errs = prepared.For(prepare.Traits{Grants: authorise.FromContext(ctx), Values: &b.values}); len(errs) > 0 {
 		return nil, errs
 	}
 	b.request = execute.Request{Variables: b.values.JSON, Trail: op.trail, Labels: execute.Labels{Draw: op.draw, Percent: e.config.Overrides}}
