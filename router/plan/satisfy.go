@@ -66,6 +66,8 @@ type walk struct {
 	// visited holds, by type, what has been walked.
 	visited map[typeID][]*standing
 	queue   []*standing
+	// sound holds from where all fields of a type were found to be answered.
+	sound map[reachKey][]reach
 	// reported keeps each field from being given more than once.
 	reported map[string]bool
 }
@@ -84,7 +86,7 @@ type standing struct {
 
 func (w *walk) operation(kind OperationKind, root *typeNode) error {
 	w.kind = kind
-	w.visited, w.reported = map[typeID][]*standing{}, map[string]bool{}
+	w.visited, w.reported, w.sound = map[typeID][]*standing{}, map[string]bool{}, map[reachKey][]reach{}
 	s := &standing{static: root, root: true, labels: map[string]bool{}, contexts: map[string]bool{}}
 	for g, in := range root.in {
 		if in != nil {
@@ -196,6 +198,19 @@ func (w *walk) under(st *standing, labels map[string]bool) error {
 		if t.abstract {
 			continue // an interface that nothing implements
 		}
+		before := len(s.unknown)
+		c, err := s.closure(p, typeSet{id})
+		if err != nil {
+			return err
+		}
+		if len(s.unknown) > before && len(labels) < maxBranchingLabels {
+			return w.branch(st, labels, s.unknown[before])
+		}
+		here := w.reachFrom(st, c, t, labels)
+		if w.covered(here) {
+			continue
+		}
+		found := len(w.found)
 		for _, f := range visibleFields(t) {
 			it := &item{name: f.name, decl: t, types: typeSet{id}, out: f.out, leaf: f.leaf, key: f.name}
 			before := len(s.unknown)
@@ -216,6 +231,9 @@ func (w *walk) under(st *standing, labels map[string]bool) error {
 			if err := w.below(st, s, p, labels, t, f, it, options); err != nil {
 				return err
 			}
+		}
+		if len(w.found) == found {
+			w.sound[here.key] = append(w.sound[here.key], here)
 		}
 	}
 	return nil
@@ -334,7 +352,7 @@ func disjoint(arrivals []*vertex) bool {
 func (w *walk) oneOf(next *standing, arrivals []*vertex) error {
 	var first []Unanswerable
 	for i, v := range arrivals {
-		sub := &walk{g: w.g, kind: w.kind, work: w.work, visited: map[typeID][]*standing{}, reported: map[string]bool{}}
+		sub := &walk{g: w.g, kind: w.kind, work: w.work, visited: map[typeID][]*standing{}, reported: map[string]bool{}, sound: map[reachKey][]reach{}}
 		at := *next
 		at.arrivals = []*vertex{v}
 		sub.push(&at)
