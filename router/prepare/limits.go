@@ -7,6 +7,7 @@ type meter struct {
 	doc       *ast.QueryDocument
 	fragments map[string]*measure
 	active    map[string]bool
+	cycle     string // a fragment that leads to itself; "" for none
 }
 
 // measure is the size of a selection set with its fragments spread.
@@ -36,6 +37,11 @@ func (p *Preparer) measure(doc *ast.QueryDocument) *Prepared {
 	directives := 0
 	for _, f := range doc.Fragments {
 		directives += len(f.Directives)
+		m.fragment(f.Name)
+	}
+	if m.cycle != "" {
+		// Validation would say it of every fragment of the cycle, each time with the whole way around.
+		return refusal("GRAPHQL_VALIDATION_FAILED", "Cannot spread fragment %q within itself.", m.cycle)
 	}
 	for _, op := range doc.Operations {
 		size := m.set(op.SelectionSet)
@@ -96,8 +102,12 @@ func (m *meter) fragment(name string) measure {
 		return *known
 	}
 	f := m.doc.Fragments.ForName(name)
-	if f == nil || m.active[name] {
+	if f == nil {
 		return measure{} // validation says what is wrong
+	}
+	if m.active[name] {
+		m.cycle = name
+		return measure{}
 	}
 	m.active[name] = true
 	size := m.set(f.SelectionSet)
