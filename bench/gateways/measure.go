@@ -81,7 +81,7 @@ func measure(ctx context.Context, o *options) error {
 	switch {
 	case o.count:
 		return r.instructions(counts)
-	case o.profile != "":
+	case o.profile != "", o.trouble:
 		return nil
 	}
 	return rep.write(o.json)
@@ -128,6 +128,9 @@ func (r *rig) set(ctx context.Context, set *scenario.Set, cores string, rep *rep
 	r.files.supergraph = filepath.Join(r.dir, set.Name+".graphql")
 	if err := os.WriteFile(r.files.supergraph, []byte(sdl), 0o600); err != nil {
 		return fmt.Errorf("write the supergraph: %w", err)
+	}
+	if r.trouble {
+		return r.measureTrouble(ctx, set)
 	}
 	for _, s := range set.Scenarios {
 		switch {

@@ -24,6 +24,7 @@ type options struct {
 	pin       string
 	json      string
 	profile   string
+	trouble   bool
 	count     bool // instructions
 	baseline  string
 	update    bool
@@ -82,6 +83,7 @@ func readOptions(args []string) (*options, error) {
 	f.StringVar(&o.pin, "pin", "", "with taskset, the `cores` that routers run on, such as 0; all else runs on the others")
 	f.StringVar(&o.json, "json", "", "`file` for the report as JSON")
 	f.StringVar(&o.profile, "profile", "", "in place of measuring, write a CPU profile of Lethe's router under one scenario to this `file`; with -instructions, Callgrind's profile of them")
+	f.BoolVar(&o.trouble, "trouble", false, "in place of measuring costs, measure how long light requests take beside heavy ones whose subgraph reviews waits 2 s with 1 answer in 100")
 	f.BoolVar(&o.count, "instructions", false, "in place of measuring, count the instructions per request with Callgrind and fail where they rose by more than a tenth")
 	f.StringVar(&o.baseline, "baseline", "bench/gateways/baseline.json", "`file` with the instructions that were agreed")
 	f.BoolVar(&o.update, "update", false, "with -instructions, write the baseline")
@@ -106,6 +108,9 @@ func readOptions(args []string) (*options, error) {
 	}
 	if o.clients < 1 || o.rounds < 1 {
 		return nil, errors.New("there must be a client and a round at least")
+	}
+	if o.trouble {
+		o.scenarios = list{nameHeavy, nameLight}
 	}
 	if o.profile != "" && len(o.scenarios) != 1 {
 		return nil, errors.New("-profile needs the one scenario: -scenarios heavy")

@@ -123,12 +123,12 @@ func medians(samples []sample) sample {
 func (t *table) print(w io.Writer) {
 	_, _ = fmt.Fprintf(w, "\n### %s: an answer of %d bytes; the floors send %d requests in %d steps\n\n", t.Scenario, t.AnswerBytes, t.Requests, t.Steps)
 	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	_, _ = fmt.Fprintln(tw, "| router\t| CPU µs/request\t| ± %\t| to fasthttp floor\t| to net/http floor\t| requests/s\t| p50 ms\t| p95 ms\t| p99 ms\t| peak MB\t| subgraph requests\t| load\t|")
+	_, _ = fmt.Fprintln(tw, "| router\t| CPU µs/request\t| ± %\t| to fasthttp floor\t| to net/http floor\t| requests/s\t| p50 ms\t| p95 ms\t| p99 ms\t| MB: first round, last, peak\t| subgraph requests\t| load\t|")
 	_, _ = fmt.Fprintln(tw, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
 	for _, r := range t.Rows {
 		m := r.Median
-		_, _ = fmt.Fprintf(tw, "| %s\t| %.0f\t| %.0f\t| %s\t| %s\t| %.0f\t| %.1f\t| %.1f\t| %.1f\t| %.0f\t| %.2f\t| %.1f\t|\n",
-			r.Router, m.CPU, 50*r.Spread, ratio(r.Ratios, nameFloorFastHTTP), ratio(r.Ratios, nameFloorNetHTTP), m.RequestsPerSecond, m.P50, m.P95, m.P99, m.PeakMB, m.Fetches, m.LoadAverage)
+		_, _ = fmt.Fprintf(tw, "| %s\t| %.0f\t| %.0f\t| %s\t| %s\t| %.0f\t| %.1f\t| %.1f\t| %.1f\t| %.0f, %.0f, %.0f\t| %.2f\t| %.1f\t|\n",
+			r.Router, m.CPU, 50*r.Spread, ratio(r.Ratios, nameFloorFastHTTP), ratio(r.Ratios, nameFloorNetHTTP), m.RequestsPerSecond, m.P50, m.P95, m.P99, r.Samples[0].ResidentMB, r.Samples[len(r.Samples)-1].ResidentMB, m.PeakMB, m.Fetches, m.LoadAverage)
 	}
 	_ = tw.Flush() // to the terminal
 	for _, f := range t.Failed {

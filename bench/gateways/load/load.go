@@ -132,6 +132,9 @@ func New(address string, s *Scenario) (*Generator, error) {
 	return g, nil
 }
 
+// URL is where the router is.
+func (g *Generator) URL() string { return g.url }
+
 // client is one connection.
 type client struct {
 	*Generator

@@ -18,7 +18,9 @@ import (
 type Addresses struct {
 	// Subgraphs holds URLs by name.
 	Subgraphs map[string]string `json:"subgraphs"`
-	// Control answers GET /counts with [Counts], GET /recorded with a list of [Recorded], and takes POST /record.
+	// Control answers GET /counts with [Counts]. GET /record begins to record requests, and GET /recorded ends it and
+	// answers with a list of [Recorded]. GET /slow?subgraph=NAME has one in a hundred of a subgraph's answers wait for two
+	// seconds, and without a name none.
 	Control string `json:"control"`
 }
 
@@ -40,10 +42,17 @@ type Recorded struct {
 // another overlap.
 const recordingDelay = 150 * time.Millisecond
 
+// What waits of a slow subgraph's answers: one in so many, and for how long.
+const (
+	slowOneIn = 100
+	slowFor   = 2 * time.Second
+)
+
 // Server serves a world.
 type Server struct {
 	requests, failed atomic.Int64
 	recording        atomic.Bool
+	slow             atomic.Pointer[string] // the subgraph whose answers wait at times
 	mu               sync.Mutex
 	recorded         []timed
 }
@@ -86,7 +95,10 @@ type silent struct{}
 func (silent) Printf(string, ...any) {}
 
 func (s *Server) answer(ctx *fasthttp.RequestCtx, n Named) {
-	s.requests.Add(1)
+	number := s.requests.Add(1)
+	if slow := s.slow.Load(); slow != nil && *slow == n.Name && number%slowOneIn == 0 {
+		time.Sleep(slowFor)
+	}
 	began := time.Now()
 	body := ctx.PostBody()
 	answer := n.Graph.Answer(body)
@@ -117,6 +129,9 @@ func (s *Server) control(ctx *fasthttp.RequestCtx) {
 	case "/recorded":
 		s.recording.Store(false)
 		out = s.steps()
+	case "/slow":
+		name := string(ctx.QueryArgs().Peek("subgraph"))
+		s.slow.Store(&name)
 	default:
 		ctx.SetStatusCode(fasthttp.StatusNotFound)
 	}
