@@ -282,7 +282,7 @@ func loadAverage() float64 {
 	return f
 }
 
-// profileRouter loads the router under a profiler.
+// profileRouter loads the router under profilers of its CPU time and heap.
 func (r *rig) profileRouter(ctx context.Context, s *load.Scenario) error {
 	port, err := freePort()
 	if err != nil {
@@ -305,6 +305,8 @@ func (r *rig) profileRouter(ctx context.Context, s *load.Scenario) error {
 	if err := ready(ctx, g, p.Ended()); err != nil {
 		return err
 	}
+	heap := time.AfterFunc(r.round/2, func() { _, _ = fmt.Fprintln(input, r.profile+".heap") }) // it may have ended
+	defer heap.Stop()
 	got, err := g.Run(ctx, r.clients, r.round)
 	if err != nil {
 		return err
@@ -313,6 +315,6 @@ func (r *rig) profileRouter(ctx context.Context, s *load.Scenario) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d requests in %v, %.0f µs of CPU each: %s\n", got.Requests, got.Took.Round(time.Millisecond), float64(used.CPU.Microseconds())/float64(got.Requests), r.profile)
+	fmt.Printf("%d requests in %v, %.0f µs of CPU each, %.0f MB at most: %[5]s and, half way, %[5]s.heap\n", got.Requests, got.Took.Round(time.Millisecond), float64(used.CPU.Microseconds())/float64(got.Requests), megabytes(used.Peak), r.profile)
 	return nil
 }

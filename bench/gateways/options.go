@@ -82,7 +82,7 @@ func readOptions(args []string) (*options, error) {
 	f.DurationVar(&o.round, "round", 0, "how long a round takes for each router; 1s, or 10s with -long")
 	f.StringVar(&o.pin, "pin", "", "with taskset, the `cores` that routers run on, such as 0; all else runs on the others")
 	f.StringVar(&o.json, "json", "", "`file` for the report as JSON")
-	f.StringVar(&o.profile, "profile", "", "in place of measuring, write a CPU profile of Lethe's router under one scenario to this `file`; with -instructions, Callgrind's profile of them")
+	f.StringVar(&o.profile, "profile", "", "in place of measuring, write a CPU profile of Lethe's router under one scenario to this `file`, and one of the heap to FILE.heap; with -instructions, Callgrind's profile of them")
 	f.BoolVar(&o.trouble, "trouble", false, "in place of measuring costs, measure how long light requests take beside heavy ones whose subgraph reviews waits 2 s with 1 answer in 100")
 	f.BoolVar(&o.count, "instructions", false, "in place of measuring, count the instructions per request with Callgrind and fail where they rose by more than a tenth")
 	f.StringVar(&o.baseline, "baseline", "bench/gateways/baseline.json", "`file` with the instructions that were agreed")
