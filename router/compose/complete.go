@@ -307,8 +307,8 @@ func (s *schema) checkDefinition(want, have *directiveDef, custom map[string]boo
 }
 
 func (s *schema) sameArgType(want, have *ast.Type, custom map[string]bool) bool {
-	if want.NonNull && !have.NonNull && s.isFed2() {
-		return false
+	if want.NonNull && !have.NonNull && (s.isFed2() || !custom[want.Name()]) {
+		return false // but Federation 1 let field sets be nullable
 	}
 	if (want.Elem == nil) != (have.Elem == nil) {
 		return false

@@ -228,6 +228,25 @@ func (m *merger) checkInterfaceKeyCoverage(itf *typeDef) {
 	}
 }
 
+// checkAbstracted refuses implementations of an interface where it is an interface object: they are what it stands for.
+func (m *merger) checkAbstracted(itf *typeDef) {
+	for i, s := range m.sources[itf.name] {
+		if s == nil || !s.interfaceObject() {
+			continue
+		}
+		var defined []string
+		for _, t := range m.merging(ast.Object) {
+			if t.implements(itf.name) && m.sources[t.name][i] != nil {
+				defined = append(defined, quote(t.name))
+			}
+		}
+		if len(defined) > 0 {
+			m.errorf(codeInterfaceObjectUsage, []int{i}, "[%s] Interface type %q is defined as an @interfaceObject in subgraph %q so that subgraph should not define any of the implementation types of %q, but it defines %s", m.schemas[i].name, itf.name, m.schemas[i].name, itf.name, joined(defined))
+			m.at(map[int]*ast.Position{i: s.pos})
+		}
+	}
+}
+
 // checkReservedTypes refuses what uses a type that merging has left out.
 func (m *merger) checkReservedTypes() {
 	for _, t := range m.out.order {

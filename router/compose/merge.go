@@ -68,6 +68,7 @@ func (c *composer) merge() *merger {
 	m.copyInterfaceObjectFields()
 	for _, itf := range m.merging(ast.Interface) {
 		m.checkInterfaceKeyCoverage(itf)
+		m.checkAbstracted(itf)
 	}
 	m.checkBases()
 	if q := m.out.types["Query"]; q == nil || len(q.fields) == 0 {

@@ -253,7 +253,12 @@ func newDirectives(list ast.DirectiveList, decl int) []*directive {
 func newArgs(list ast.ArgumentDefinitionList) []*argDef {
 	var out []*argDef
 	for _, a := range list {
-		out = append(out, &argDef{name: a.Name, description: a.Description, typ: a.Type, value: a.DefaultValue, applied: newDirectives(a.Directives, 0), pos: a.Position})
+		arg := &argDef{name: a.Name, description: a.Description, typ: a.Type, value: a.DefaultValue, applied: newDirectives(a.Directives, 0), pos: a.Position}
+		if i := slices.IndexFunc(out, func(o *argDef) bool { return o.name == a.Name }); i >= 0 {
+			out[i] = arg // of repeated definitions the last counts
+		} else {
+			out = append(out, arg)
+		}
 	}
 	return out
 }

@@ -164,11 +164,16 @@ func (w *walk) place(st *standing, labels map[string]bool) (*search, *place) {
 	p := &place{static: st.static, root: st.root, scope: newScope(), children: map[string]*place{}}
 	s.slots = p.scope
 	p.objects = true
-	for _, a := range st.arrivals {
+	for i, a := range st.arrivals {
 		v := *a
 		v.place = p
 		p.arrivals = append(p.arrivals, s.newVertex(v))
-		p.possible = p.possible.union(v.types)
+		if i == 0 || !st.static.abstract {
+			p.possible = p.possible.union(v.types)
+		} else {
+			// Subgraphs that share a field answer alike, so only what all of them can answer with occurs.
+			p.possible = p.possible.intersect(v.types)
+		}
 		p.objects = p.objects && v.object
 	}
 	return s, p
