@@ -78,7 +78,7 @@ func TestCases(t *testing.T) {
 
 func tryCase(t *testing.T, subgraphs []compose.Subgraph, op operation) {
 	for salt := range uint64(universes) {
-		w, refused, err := newWorld(subgraphs, salt, 0)
+		w, refused, err := newWorld(subgraphs, salt, faults{})
 		if len(refused) > 0 {
 			t.Fatal(compose.FormatText(refused))
 		}

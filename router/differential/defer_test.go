@@ -52,7 +52,7 @@ func TestDeferDifferential(t *testing.T) {
 func differDeferred(t *testing.T, c *counts, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 11))
 	g := randomSubgraphs(r)
-	w, refused, err := newWorld(g.subgraphs(), seed, uint32(seed%2)*9)
+	w, refused, err := newWorld(g.subgraphs(), seed, faults{fields: uint32(seed%2) * 9})
 	if len(refused) > 0 {
 		return
 	}
@@ -188,7 +188,7 @@ func (w *world) compareDeferred(c *counts, op operation) error {
 			c.runs.Add(1)
 			if err := w.compareParts(program, execute.Request{Variables: coerced.JSON}, form, doc, values); err != nil {
 				calls := strings.Join(w.services.calls, "\n")
-				if w.u.faults == 0 && w.compare(newCounts(), op, 0) != nil {
+				if !w.u.faults.any() && w.compare(newCounts(), op, 0) != nil {
 					return nil // that is TestDifferential's to tell
 				}
 				return fmt.Errorf("%w\n%s\n%s\n%s\n%s", err, op.text, given, program.Plan(), calls)
@@ -228,7 +228,7 @@ func (w *world) compareParts(program *execute.Program, req execute.Request, form
 	got, failed, err := assembled(sent)
 	switch {
 	case err != nil:
-	case failed && w.u.faults > 0:
+	case failed && w.u.faults.any():
 		// What a fault costs depends on which subgraph is asked: one may promise a value where another does not.
 	case failed != (len(e.errors) > 0):
 		err = fmt.Errorf("errors are there: %v, want %v", failed, e.errors)

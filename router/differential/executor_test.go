@@ -49,6 +49,11 @@ type graphQLError struct {
 type object struct {
 	names  []string
 	values []any
+	types  []*ast.Type // of the fields; nil for __typename and introspection
+}
+
+func (o *object) add(name string, value any, typ *ast.Type) {
+	o.names, o.values, o.types = append(o.names, name), append(o.values, value), append(o.types, typ)
 }
 
 func (o *object) MarshalJSON() ([]byte, error) {
@@ -147,13 +152,12 @@ func (e *executor) selections(at position, def *ast.Definition, sets []ast.Selec
 	out := &object{}
 	for _, c := range fields {
 		first := c.fields[0]
-		out.names = append(out.names, c.key)
 		if first.Name == "__typename" {
-			out.values = append(out.values, def.Name)
+			out.add(c.key, def.Name, nil)
 			continue
 		}
 		if first.Name == "__type" || first.Name == "__schema" {
-			out.values = append(out.values, e.introspect(first, c.fields))
+			out.add(c.key, e.introspect(first, c.fields), nil)
 			continue
 		}
 		path := append(slices.Clone(at.path), c.key)
@@ -168,7 +172,7 @@ func (e *executor) selections(at position, def *ast.Definition, sets []ast.Selec
 		if !ok {
 			return nil, false
 		}
-		out.values = append(out.values, done)
+		out.add(c.key, done, fd.Type)
 	}
 	return out, true
 }
@@ -401,7 +405,7 @@ func (e *executor) described(sets []ast.SelectionSet, facts map[string]any) any 
 			}
 			value = list
 		}
-		out.names, out.values = append(out.names, c.key), append(out.values, value)
+		out.add(c.key, value, nil)
 	}
 	return out
 }

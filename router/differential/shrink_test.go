@@ -162,6 +162,9 @@ func (g *generator) drop(n int) bool {
 				}
 			}
 			for k, f := range t.fields {
+				if t.kind == "input" {
+					break
+				}
 				if hit() {
 					t.fields = slices.Delete(t.fields, k, k+1)
 					return true

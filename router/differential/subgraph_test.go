@@ -168,6 +168,19 @@ func (s *services) Call(_ context.Context, call execute.Call, into []byte) ([]by
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, call.Subgraph+" "+string(call.Body))
+	if u := s.byName[call.Subgraph].u; u.faults.calls > 0 {
+		switch h := u.hash("call", string(call.Body)); {
+		case h%u.faults.calls > 0:
+		case h/64%4 == 0:
+			return into, errors.New("the subgraph cannot be reached")
+		case h/64%4 == 1:
+			return append(into, `{"errors":[{"message":"nothing works","path":null}],"data":null}`...), nil
+		case h/64%4 == 2:
+			return append(into, `{"errors":[{"message":"nothing works"}]}`...), nil
+		default:
+			return append(into, `{"data":{"_entities":[{"id`...), nil
+		}
+	}
 	out, err := s.answer(s.byName[call.Subgraph], call.Body)
 	if err != nil {
 		s.violations = append(s.violations, fmt.Errorf("subgraph %s: %w\n%s", call.Subgraph, err, call.Body))
@@ -269,7 +282,7 @@ func (a *answering) resolve(at position, def *ast.Definition, field *ast.FieldDe
 	}
 	if set := a.requires[place]; set != nil && !given && a.needs(def.Name, field.Name) {
 		if err := a.true(at.is, at.sent, set, def); err != nil {
-			if a.u.faults > 0 && at.sent != nil {
+			if a.u.faults.any() && at.sent != nil {
 				return failure(place + ": " + err.Error())
 			}
 			return a.violate(at, "%s: %v", place, err)
@@ -418,6 +431,10 @@ func (a *answering) entities(at position, reps []any) any {
 		if err != nil {
 			text, _ := json.Marshal(rep)
 			return a.violate(at, "%s: %v", text, err)
+		}
+		if n := a.u.faults.entities; n > 0 && a.u.hash("absent", a.name, o)%n == 0 {
+			out = append(out, nil)
+			continue
 		}
 		out = append(out, delegated{o, position{sent: rep, entered: name}})
 	}

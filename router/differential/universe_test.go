@@ -23,12 +23,24 @@ type universe struct {
 	// keys are the fields by which objects are told apart, as Type.field: their values differ between any two objects.
 	keys map[string]bool
 	// asked are the fields that some requirement reads.
-	asked map[string]bool
-	// faults has one of so many fields fail; 0 for none.
-	faults uint32
+	asked  map[string]bool
+	faults faults
 	salt   uint64
 	broken bool // a field that is never null has no object to answer with
 	known  map[string]any
+}
+
+// faults are what goes wrong in subgraphs: each is one of so many, 0 for none.
+type faults struct {
+	fields   uint32 // fields that fail
+	entities uint32 // objects that a subgraph does not know, and answers with null
+	calls    uint32 // requests that fail as a whole
+}
+
+func (f faults) any() bool { return f != faults{} }
+
+func (f faults) fails(u *universe, o thing, field, args string) bool {
+	return f.fields > 0 && u.hash("fault", o, field, args)%f.fields == 0
 }
 
 // thing is an object of the universe.
@@ -132,7 +144,7 @@ func (u *universe) fresh(t *supergraph.Type, o thing, field, args string) any {
 	if u.keys[o.typ+"."+field] {
 		return u.keyValue(t, o, field, typ, sources)
 	}
-	if u.faults > 0 && u.hash("fault", o, field, args)%u.faults == 0 && !u.asked[o.typ+"."+field] {
+	if u.faults.fails(u, o, field, args) {
 		return failure("no " + field + " of " + o.String())
 	}
 	var types []*ast.Type

@@ -193,9 +193,7 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 			if !slices.Contains(n.fields[key], a) {
 				n.fields[key] = append(n.fields[key], a)
 			}
-			if field.Name == "__typename" && !slices.Contains(n.typename, a) && key != plan.PresenceKey {
-				n.typename = append(n.typename, a)
-			}
+			n.tell(field, a)
 			continue
 		}
 		child := n.child(logical(field))
@@ -214,6 +212,18 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 			child.sources = append(child.sources, source{fetch: f.ID, shape: inner, parent: src, slot: slotAt})
 		}
 		c.selections(f, child, index, inner, field.Selections)
+	}
+}
+
+// tell notes that a slot has the runtime type of the objects at a node, or that it has another field of some of them.
+func (n *node) tell(f *plan.Field, a access) {
+	switch {
+	case logical(f) == plan.PresenceKey:
+	case f.Name != "__typename":
+		n.others = append(n.others, a)
+		n.typename = slices.DeleteFunc(n.typename, func(t access) bool { return t == a })
+	case !slices.Contains(n.typename, a) && !slices.Contains(n.others, a):
+		n.typename = append(n.typename, a)
 	}
 }
 

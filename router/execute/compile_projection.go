@@ -65,7 +65,9 @@ func (c *compiler) project(n *node, typeName string, sets []guarded) (*objectPro
 	if err != nil {
 		return out, nil // it asks for what only some of the types have
 	}
-	same := true
+	// Types that are all hidden leave nothing to show.
+	t := c.sg.Type(def.Name)
+	same := len(out.byType) > 0 || t == nil || len(t.Possible) == 0
 	for _, fields := range out.byType {
 		same = same && len(general) == len(fields) && (len(fields) == 0 || &general[0] == &fields[0] || slices.EqualFunc(general, fields, projected.equal))
 	}

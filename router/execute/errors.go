@@ -48,6 +48,7 @@ type responseError struct {
 	path       []pathElement
 	extensions json.RawMessage
 	fetch      int  // that it is of
+	unsure     bool // the path may lead to a field that the object there does not have, by its type
 	failure    bool // it tells that the fetch gave no answer
 	// Where the response is sent in parts: whether the initial answer had it, or which parts.
 	initial bool
@@ -84,6 +85,7 @@ func (r *run) addError(e responseError) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.errors) < maxErrors {
+		e.path, e.unsure = r.visible(e.path)
 		r.errors = append(r.errors, e)
 	}
 }
@@ -121,19 +123,11 @@ func (r *run) failed(f *fetch, s *scratch, err error) {
 	for _, path := range places {
 		r.addError(responseError{
 			message:    "Service " + f.subgraph + " " + failure.Message + ".",
-			path:       f.locate(path),
+			path:       r.locate(f, path),
 			extensions: extensionsOf(failure.Code, f.subgraph),
 			fetch:      f.id, failure: true,
 		})
 	}
-}
-
-// locate gives the path of the first field that a fetch answers of the object at path.
-func (f *fetch) locate(path []pathElement) []pathElement {
-	if len(f.keys) == 0 {
-		return slices.Clone(path)
-	}
-	return append(slices.Clone(path), pathElement{name: f.keys[0]})
 }
 
 // subgraphError is one of a subgraph's errors.
@@ -163,7 +157,7 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part in
 		if !f.entity && !f.nested {
 			out.path = r.rename(f, path)
 			if len(path) == 0 {
-				out.path = f.locate(nil)
+				out.path = r.locate(f, nil)
 			}
 			r.addError(out)
 			continue
@@ -184,7 +178,7 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part in
 			for _, place := range places[i] {
 				out.path = append(slices.Clone(place), rest...)
 				if len(rest) == 0 {
-					out.path = f.locate(place)
+					out.path = r.locate(f, place)
 				}
 				r.addError(out)
 				if rep < 0 {
@@ -196,42 +190,6 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part in
 			}
 		}
 	}
-}
-
-// rename turns the keys of a subgraph's path into the response's, where the planner had to rename.
-func (r *run) rename(f *fetch, path []pathElement) []pathElement {
-	out := slices.Clone(path)
-	set := r.program.plan.Fetches[f.id].Selections
-	for i := range out {
-		if out[i].list {
-			continue
-		}
-		for _, field := range flatFields(set, nil) {
-			if field.Alias == out[i].name {
-				if field.Key != "" {
-					out[i].name = field.Key
-				}
-				set = field.Selections
-				break
-			}
-		}
-	}
-	return out
-}
-
-func readPath(raw []json.RawMessage) []pathElement {
-	var out []pathElement
-	for _, e := range raw {
-		var name string
-		if json.Unmarshal(e, &name) == nil {
-			out = append(out, pathElement{name: name})
-			continue
-		}
-		if n, err := strconv.Atoi(string(e)); err == nil {
-			out = append(out, pathElement{index: n, list: true})
-		}
-	}
-	return out
 }
 
 // deny notes that the field being written may not be seen by this request.

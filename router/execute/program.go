@@ -50,9 +50,10 @@ type node struct {
 	order    []*node
 	sources  []source
 	fields   map[string][]access // leaf fields by logical key
-	typename []access
-	static   string // the runtime type where it is known without asking
-	mixed    bool   // whether objects of several static types stand here
+	typename []access            // where the runtime type stands
+	others   []access            // where other fields stand
+	static   string              // the runtime type where it is known without asking
+	mixed    bool                // whether objects of several static types stand here
 }
 
 // source is one object that stands at a node: a field of the parent's source, or the answer of an entity fetch that is

@@ -18,6 +18,7 @@ func (r *run) respond(dst []byte) []byte {
 		dst = append(dst[:from], "null"...)
 	}
 	if len(r.errors) > 0 {
+		r.cutPaths(dst[from:])
 		dst = append(dst, `,"errors":[`...)
 		for i := range r.errors {
 			if i > 0 {
@@ -61,7 +62,9 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 		case p.declared != "":
 			fields, known = p.general, true
 		default:
-			fields, known = p.byType[p.node.static]
+			if fields, known = p.byType[p.node.static]; !known {
+				known = p.empty(r.mask) // nothing was asked that the type decides
+			}
 		}
 		if !known {
 			return dst, false // a type that the API does not show
@@ -110,6 +113,18 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 		}
 	}
 	return append(dst, '}'), true
+}
+
+// empty reports whether an object has no fields in a request, whatever its type.
+func (p *objectProjection) empty(mask uint64) bool {
+	for _, fields := range p.byType {
+		for i := range fields {
+			if fields[i].guard.Holds(mask) {
+				return false
+			}
+		}
+	}
+	return len(p.byType) > 0
 }
 
 // field writes a field's value and reports whether it is null.
@@ -171,11 +186,15 @@ func (r *run) checkedLeaf(dst []byte, f *projected, n *node, t *ast.Type, raw []
 		if err != nil {
 			return append(dst[:from], "null"...), true
 		}
+		r.path = append(r.path, pathElement{index: i, list: true})
 		var null bool
-		if dst, null = r.checkedLeaf(dst, f, n, t.Elem, element); null && t.Elem.NonNull {
-			r.path = append(r.path, pathElement{index: i, list: true})
+		dst, null = r.checkedLeaf(dst, f, n, t.Elem, element)
+		bad := null && t.Elem.NonNull
+		if bad {
 			r.violated(f, n)
-			r.path = r.path[:len(r.path)-1]
+		}
+		r.path = r.path[:len(r.path)-1]
+		if bad {
 			return append(dst[:from], "null"...), true
 		}
 	}

@@ -1,0 +1,143 @@
+package differential_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// sound checks an answer where things went wrong against what the answer were if nothing had: what is there must be true,
+// what is null must be so by the type and for a reason, and each error must stand where something is missing.
+func sound(clean any, data json.RawMessage, errs []graphQLError, f faults) error {
+	var got any
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&got); err != nil {
+		return err
+	}
+	// The clean answer with its numbers as JSON has them.
+	c := &checking{errors: errs, faults: f}
+	if err := c.value(clean, got, nil, nil); err != nil {
+		return err
+	}
+	for _, e := range errs {
+		if err := placed(clean, got, e.Path); err != nil {
+			return fmt.Errorf("the error %q at %v: %w", e.Message, e.Path, err)
+		}
+	}
+	if got == nil && len(errs) == 0 {
+		return errors.New("there are neither data nor errors")
+	}
+	return nil
+}
+
+type checking struct {
+	errors []graphQLError
+	faults faults
+}
+
+// value compares a value of the answer with the clean one.
+func (c *checking) value(clean, got any, t *ast.Type, path []any) error {
+	if got == nil {
+		if clean == nil {
+			return nil
+		}
+		if t != nil && t.NonNull {
+			return fmt.Errorf("null at %v, which is never null", path)
+		}
+		if c.faults.entities == 0 && c.faults.calls == 0 && !slices.ContainsFunc(c.errors, func(e graphQLError) bool { return related(e.Path, path) }) {
+			return fmt.Errorf("null at %v, for which no error tells why", path)
+		}
+		return nil
+	}
+	switch clean := clean.(type) {
+	case *object:
+		o, ok := got.(map[string]any)
+		if !ok || len(o) != len(clean.names) {
+			return fmt.Errorf("at %v is not the object that was asked for", path)
+		}
+		for i, name := range clean.names {
+			v, ok := o[name]
+			if !ok {
+				return fmt.Errorf("at %v there is no %s", path, name)
+			}
+			if err := c.value(clean.values[i], v, clean.types[i], append(path[:len(path):len(path)], name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	case []any:
+		list, ok := got.([]any)
+		if !ok || len(list) != len(clean) {
+			return fmt.Errorf("at %v is not the list that was asked for", path)
+		}
+		for i := range clean {
+			var element *ast.Type
+			if t != nil {
+				element = t.Elem
+			}
+			if err := c.value(clean[i], list[i], element, append(path[:len(path):len(path)], i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	want, _ := json.Marshal(clean)
+	have, _ := json.Marshal(got)
+	if !bytes.Equal(want, have) {
+		return fmt.Errorf("at %v is %s and not %s", path, have, want)
+	}
+	return nil
+}
+
+// related reports whether one of two paths leads to the other.
+func related(a, b []any) bool {
+	for i := range min(len(a), len(b)) {
+		if fmt.Sprint(a[i]) != fmt.Sprint(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// placed reports whether a path leads through the response to something that is missing.
+func placed(clean, got any, path []any) error {
+	if len(path) == 0 && got != nil {
+		return errors.New("it has no path, and there are data")
+	}
+	for i, step := range path {
+		if clean == nil && got == nil {
+			return nil // null in any case
+		}
+		switch at := clean.(type) {
+		case *object:
+			n := slices.Index(at.names, fmt.Sprint(step))
+			if n < 0 {
+				return fmt.Errorf("nothing was asked for at %v", path[:i+1])
+			}
+			clean = at.values[n]
+			if o, ok := got.(map[string]any); ok {
+				got = o[at.names[n]]
+			}
+		case []any:
+			n, ok := step.(float64)
+			if !ok || int(n) >= len(at) {
+				return fmt.Errorf("there is no element %v", path[:i+1])
+			}
+			clean = at[int(n)]
+			if list, ok := got.([]any); ok {
+				got = list[int(n)]
+			}
+		default:
+			return fmt.Errorf("nothing is below %v", path[:i])
+		}
+	}
+	switch got.(type) {
+	case nil, map[string]any, []any:
+		return nil // missing, or what is below is
+	}
+	return fmt.Errorf("something is there: %v", got)
+}
