@@ -92,7 +92,7 @@ func tryCase(t *testing.T, subgraphs []compose.Subgraph, op operation) {
 			t.Fatalf("universe %d: %v", salt, err)
 		}
 		if c.invalid.Load() > 0 {
-			t.Fatal("the operation is not valid")
+			t.Fatalf("the operation is not valid: %v", c.codes)
 		}
 	}
 }

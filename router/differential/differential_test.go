@@ -195,11 +195,9 @@ func (w *world) compare(c *counts, op operation, n int) error {
 	doc, invalid := gqlparser.LoadQueryWithRules(w.sg.API(), op.text, rules.NewDefaultRules())
 	if len(invalid) > 0 {
 		c.invalid.Add(1)
-		if *verbose {
-			c.mu.Lock()
-			c.codes[invalid[0].Rule]++
-			c.mu.Unlock()
-		}
+		c.mu.Lock()
+		c.codes[invalid[0].Rule+": "+invalid[0].Message]++
+		c.mu.Unlock()
 		return nil
 	}
 	c.asked.Add(1)

@@ -143,6 +143,9 @@ func (g *generator) drop(n int) bool {
 		}
 		for _, name := range sortedKeys(d.types) {
 			t := d.types[name]
+			if name == "In0" || name == "Eb" || name == "Ei" {
+				continue // operations may give values of them
+			}
 			if hit() {
 				delete(d.types, name)
 				return true

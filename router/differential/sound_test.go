@@ -109,8 +109,8 @@ func placed(clean, got any, path []any) error {
 		return errors.New("it has no path, and there are data")
 	}
 	for i, step := range path {
-		if clean == nil && got == nil {
-			return nil // null in any case
+		if got == nil {
+			return nil // an object above is missing
 		}
 		switch at := clean.(type) {
 		case *object:

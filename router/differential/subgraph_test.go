@@ -168,6 +168,7 @@ func (s *services) Call(_ context.Context, call execute.Call, into []byte) ([]by
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, call.Subgraph+" "+string(call.Body))
+	out, err := s.answer(s.byName[call.Subgraph], call.Body)
 	if u := s.byName[call.Subgraph].u; u.faults.calls > 0 {
 		switch h := u.hash("call", string(call.Body)); {
 		case h%u.faults.calls > 0:
@@ -181,7 +182,6 @@ func (s *services) Call(_ context.Context, call execute.Call, into []byte) ([]by
 			return append(into, `{"data":{"_entities":[{"id`...), nil
 		}
 	}
-	out, err := s.answer(s.byName[call.Subgraph], call.Body)
 	if err != nil {
 		s.violations = append(s.violations, fmt.Errorf("subgraph %s: %w\n%s", call.Subgraph, err, call.Body))
 		return into, err
