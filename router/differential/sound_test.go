@@ -48,7 +48,7 @@ func (c *checking) value(clean, got any, t *ast.Type, path []any) error {
 		if t != nil && t.NonNull {
 			return fmt.Errorf("null at %v, which is never null", path)
 		}
-		if c.faults.entities == 0 && c.faults.calls == 0 && !slices.ContainsFunc(c.errors, func(e graphQLError) bool { return related(e.Path, path) }) {
+		if c.faults.entities == 0 && c.faults.calls == 0 && !slices.ContainsFunc(c.errors, func(e graphQLError) bool { return related(e.Path[:max(0, len(e.Path)-1)], path) }) {
 			return fmt.Errorf("null at %v, for which no error tells why", path)
 		}
 		return nil
