@@ -8,10 +8,10 @@ func (b *builder) optimise() {
 	b.link()
 	b.mergeSame()
 	b.mergeTypes()
-	if b.search.kind == Mutation {
-		b.chainMutations()
-	}
 	b.settleGuards()
+	if b.search.kind == Mutation {
+		b.chainMutations() // after the guards: what only waits for its turn does not have others done
+	}
 	b.levels()
 	b.batch()
 }
