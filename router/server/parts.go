@@ -64,7 +64,7 @@ func partsAccepted(accept []string) *partsForm {
 }
 
 // patience is how long a client may take over a part.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // sendParts answers with the initial response, and with deferred parts as they are ready. Where nothing turns out to be
 // deferred the response is like any other.
