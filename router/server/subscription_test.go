@@ -2,9 +2,11 @@ package server_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -93,6 +95,27 @@ func (l *listener) hearEnd() {
 	if got := await(l.t, l.events, "end"); got != "" {
 		l.t.Fatalf("after the end came %s", got)
 	}
+}
+
+// firstEvent gives the first response of a subscription at subgraphs that answer it like a query: with one event.
+func firstEvent(t *testing.T, h http.Handler, query string, variables map[string]any) response {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "text/event-stream")
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	_, event, _ := strings.Cut(rec.Body.String(), "event: next\ndata: ")
+	event, _, _ = strings.Cut(event, "\n")
+	var out response
+	if err := json.Unmarshal([]byte(event), &out); err != nil {
+		t.Fatalf("%v: %s", err, rec.Body)
+	}
+	return out
 }
 
 func stock(of func(id string) string) script { return entities(of) }
