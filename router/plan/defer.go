@@ -10,6 +10,9 @@ import (
 // maxDeferred is how many deferred fragments an operation may have, after fragments are spread.
 const maxDeferred = 64
 
+// maxLabel bounds a label, in bytes: it is sent again for each object.
+const maxLabel = 512
+
 const deferDirective = "defer"
 
 // Deferred is a fragment with an active @defer: a part of the answer that is delivered after the part around it, once for
@@ -111,6 +114,8 @@ func (d *deferSearch) fragment(ds ast.DirectiveList, root bool) error {
 		switch {
 		case label.Value.Kind == ast.Variable:
 			return refuse("The label of @defer cannot be a variable: write it as text.")
+		case len(label.Value.Raw) > maxLabel:
+			return refuse(fmt.Sprintf("A label of @defer has %d bytes: at most %d are taken.", len(label.Value.Raw), maxLabel))
 		case label.Value.Kind != ast.NullValue && d.labels[label.Value.Raw]:
 			return refuse(fmt.Sprintf("Two fragments are deferred under the label %q: give each one of its own.", label.Value.Raw))
 		}

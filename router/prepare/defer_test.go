@@ -2,6 +2,7 @@ package prepare_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/lethe/lethe/router/compose"
@@ -79,6 +80,7 @@ func TestWhereNothingMayBeDeferred(t *testing.T) {
 		`subscription ($x: Boolean!) { changed { id ...@defer(if: $x) { a } } }`:               "",
 		`{ t { ...@defer(label: "x") { a } ...@defer(label: "x") { b } } }`:                    "DEFER_NOT_ALLOWED",
 		`{ t { ...F } again: t { ...F } } fragment F on T { ...@defer(label: "x") { a } }`:     "",
+		`{ t { ...@defer(label: "` + strings.Repeat("x", 600) + `") { a } } }`:                 "DEFER_NOT_ALLOWED",
 		`{ t { id @defer } }`: "GRAPHQL_VALIDATION_FAILED",
 	} {
 		prepared, err := p.Prepare(context.Background(), []byte(query), nil)
@@ -92,6 +94,22 @@ func TestWhereNothingMayBeDeferred(t *testing.T) {
 		if got != code {
 			t.Errorf("%s: %q, want %q: %v", query, got, code, prepared.Errors)
 		}
+	}
+}
+
+// TestTooManyDeferredFragments holds that there is a bound, which concerns nobody who takes the answer whole.
+func TestTooManyDeferredFragments(t *testing.T) {
+	t.Parallel()
+	p := preparer(t, deferSDL)
+	prepared, err := p.Prepare(context.Background(), []byte(`{ t { id `+strings.Repeat("...@defer { a } ", 65)+` } }`), nil)
+	if err != nil || len(prepared.Errors) > 0 {
+		t.Fatal(err, prepared.Errors)
+	}
+	if _, errs := prepared.For(prepare.Traits{}); len(errs) > 0 {
+		t.Error(errs)
+	}
+	if _, errs := prepared.For(prepare.Traits{Parts: true}); len(errs) == 0 || errs[0].Extensions["code"] != "OPERATION_TOO_COMPLEX" {
+		t.Errorf("got %v", errs)
 	}
 }
 
