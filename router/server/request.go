@@ -175,7 +175,7 @@ func (q *request) parse(body []byte) *problem {
 		if err != nil {
 			return noRequest(err)
 		}
-		key := body[from:to]
+		key := q.unquote(body[from-1 : to+1])
 		value, err := s.Value()
 		if err != nil {
 			return noRequest(err)
@@ -194,9 +194,12 @@ func (q *request) parse(body []byte) *problem {
 func (q *request) member(key string, value []byte) *problem {
 	switch key {
 	case "query":
-		if value[0] == '"' {
+		switch value[0] {
+		case '"':
 			q.query = q.unquote(value)
-		} else if value[0] != 'n' { // clients that name a document send null
+		case 'n':
+			q.query = nil // clients that name a document send null
+		default:
 			return badRequest("`query` must be a string.")
 		}
 	case "operationName":
