@@ -34,6 +34,7 @@ type exchange struct {
 	coding   string            // in which the answer is compressed; "" for none
 	codeFrom int               // bytes from which it is
 	files    *upload.Files     // that were sent with it; nil for none
+	uploads  bool              // it counts as one of the uploads under way
 	entered  int64             // how many of the requests under way it counts as
 	prepared *prepare.Prepared // nil where the request did not come so far
 	status   int

@@ -69,7 +69,7 @@ type Server struct {
 
 	persisted *persisted.Store
 	queries   queryCounters
-	uploads   atomic.Int64 // that are being read
+	uploads   atomic.Int64 // under way
 }
 
 // New builds a router. The error says what is wrong with the supergraph or the configuration.

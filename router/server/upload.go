@@ -26,7 +26,7 @@ type Uploads struct {
 	FileBytes   int      `yaml:"fileBytes" doc:"Bytes of a file: 10 MiB by default."`
 	MemoryBytes int      `yaml:"memoryBytes" doc:"Bytes of a file up to which it stays in memory; a larger one goes to a temporary file. 64 KiB by default."`
 	Directory   string   `yaml:"directory" doc:"Where temporary files are; by default where the system has them."`
-	Concurrent  int      `yaml:"concurrent" doc:"Requests with files under way: 32 by default."`
+	Concurrent  int      `yaml:"concurrent" doc:"Requests with files under way, from their first byte to the end of the answer: 32 by default."`
 	Timeout     string   `yaml:"timeout" doc:"How long a client may take to send its files, such as \"2m\", which is the default."`
 
 	timeout time.Duration
@@ -96,7 +96,7 @@ func (s *Server) readUpload(x *exchange, e *engine) *problem {
 	if err != nil || params["boundary"] == "" {
 		return badRequest("The Content-Type of a form must name its boundary.")
 	}
-	defer s.uploads.Add(-1)
+	x.uploads = true // until its files are closed: so what they take is bounded
 	if s.uploads.Add(1) > int64(u.Concurrent) {
 		x.w.Header().Set("Retry-After", "1")
 		return &problem{http.StatusServiceUnavailable, "OVERLOADED", "Too many uploads are under way: try again in a moment."}
@@ -168,6 +168,9 @@ func (s *Server) read(x *exchange, e *engine) *problem {
 
 // closeFiles frees what a request's files take.
 func (x *exchange) closeFiles(s *Server) {
+	if x.uploads {
+		s.uploads.Add(-1)
+	}
 	if err := x.files.Close(); err != nil {
 		s.log.ErrorContext(x.r.Context(), "a temporary file could not be closed", "request_id", x.id, "reason", err)
 	}
