@@ -27,17 +27,30 @@ type Options struct {
 
 // Watcher keeps a router on what its files hold.
 type Watcher struct {
-	options Options
-	files   *watch.Watcher
+	options   Options
+	files     *watch.Watcher
+	manifests []string // that the configuration names
 }
 
 // New begins to watch. Whoever reads the files after it misses no change.
 func New(o Options) *Watcher {
-	files := slices.Clone(o.Schema.Files())
+	w := &Watcher{options: o}
 	if o.Config != "" {
-		files = append(files, o.Config)
+		if c, err := ReadConfig(o.Config); err == nil { // else the router is not built, or refuses it
+			w.manifests = c.TrustedDocuments.Files
+		}
 	}
-	return &Watcher{o, watch.New(watch.Options{Files: files, Quiet: o.Quiet, Poll: o.Poll, Again: o.Again, Log: o.Log})}
+	w.files = watch.New(watch.Options{Files: w.all(), Quiet: o.Quiet, Poll: o.Poll, Again: o.Again, Log: o.Log})
+	return w
+}
+
+// all gives the names of all files that matter.
+func (w *Watcher) all() []string {
+	out := slices.Clone(w.options.Schema.Files())
+	if w.options.Config != "" {
+		out = append(append(out, w.options.Config), w.manifests...)
+	}
+	return out
 }
 
 // ReadConfig reads the router's configuration from a file.
@@ -57,10 +70,13 @@ func ReadConfig(file string) (server.Config, error) {
 // shows it, and goes on with what it has.
 func (w *Watcher) Run(ctx context.Context, s *server.Server) error {
 	return w.files.Run(ctx, func(changed []string) {
-		if w.options.Config != "" && slices.Contains(changed, w.options.Config) {
+		among := func(files []string) bool {
+			return slices.ContainsFunc(files, func(f string) bool { return slices.Contains(changed, f) })
+		}
+		if w.options.Config != "" && among(append([]string{w.options.Config}, w.manifests...)) {
 			w.configure(s)
 		}
-		if slices.ContainsFunc(w.options.Schema.Files(), func(f string) bool { return slices.Contains(changed, f) }) {
+		if among(w.options.Schema.Files()) {
 			w.reload(s)
 		}
 	})
@@ -81,5 +97,7 @@ func (w *Watcher) configure(s *server.Server) {
 		s.RefuseConfig(err)
 		return
 	}
+	w.manifests = c.TrustedDocuments.Files
+	w.files.Watch(w.all())
 	_ = s.Configure(c) // the server tells
 }

@@ -331,6 +331,40 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
+// TestManifest checks that the trusted documents that the configuration names are followed too.
+func TestManifest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	file := filepath.Join(r.dir, "manifest.json")
+	known := func(id string) bool {
+		resp, err := http.Post(r.url+"/graphql", "application/json", strings.NewReader(`{"documentId":"`+id+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return string(text) == want
+	}
+	r.replace("manifest.json", `{"one":"{ thing { id name } }"}`)
+	r.replace("config.yaml", "trustedDocuments: {files: ["+file+"]}")
+	r.await(configTaken)
+	if !known("one") || known("two") {
+		t.Error("the manifest is not read")
+	}
+	r.replace("manifest.json", `{"two":"{ thing { id name } }"}`)
+	r.await(configTaken)
+	if known("one") || !known("two") {
+		t.Error("the manifest is not followed")
+	}
+	r.replace("manifest.json", `{`)
+	r.await(configRefused)
+	if !known("two") {
+		t.Error("the manifest before is not kept")
+	}
+}
+
 // TestSignal checks that SIGHUP has everything taken anew.
 func TestSignal(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -121,6 +122,18 @@ func (w *Watcher) Run(ctx context.Context, report func(changed []string)) error 
 	}
 }
 
+// Watch changes which files are watched. Only a report may call it: those that are new are known as they are now.
+func (w *Watcher) Watch(files []string) {
+	w.options.Files = files
+	maps.DeleteFunc(w.known, func(name string, _ [sha256.Size]byte) bool { return !slices.Contains(files, name) })
+	w.listen()
+	for _, file := range files {
+		if _, ok := w.known[file]; !ok {
+			w.known[file] = w.digest(file)
+		}
+	}
+}
+
 // listen asks for notes of the directories in which the files stand, and of those that symbolic links lead to: a file that
 // is replaced is another file, and Kubernetes replaces the link to the directory. It asks again each time, since
 // directories are replaced too.
@@ -166,10 +179,7 @@ func directories(path string, dirs []string, links int) []string {
 func (w *Watcher) changed() []string {
 	var out []string
 	for _, file := range w.options.Files {
-		sum, err := digest(file)
-		if err != nil {
-			w.options.Log.Debug("a file is not there", "error", err)
-		}
+		sum := w.digest(file)
 		if old, ok := w.known[file]; !ok || old != sum {
 			w.known[file] = sum
 			out = append(out, file)
@@ -179,6 +189,14 @@ func (w *Watcher) changed() []string {
 }
 
 // digest gives the hash of a file's contents, zero where it cannot be read.
+func (w *Watcher) digest(file string) (sum [sha256.Size]byte) {
+	sum, err := digest(file)
+	if err != nil {
+		w.options.Log.Debug("a file is not there", "error", err)
+	}
+	return sum
+}
+
 func digest(file string) (sum [sha256.Size]byte, err error) {
 	f, err := os.Open(file)
 	if err != nil {

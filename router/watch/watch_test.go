@@ -187,6 +187,31 @@ func TestAgain(t *testing.T) {
 	expect(t, reports, file)
 }
 
+// TestOtherFiles checks that a report may change what is watched.
+func TestOtherFiles(t *testing.T) {
+	t.Parallel()
+	dir, other := t.TempDir(), filepath.Join(t.TempDir(), "other")
+	file := filepath.Join(dir, "file")
+	write(t, file, "old")
+	write(t, other, "old")
+	w := watch.New(watch.Options{Files: []string{file}, Quiet: time.Millisecond, Poll: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(context.Background())
+	reports, done := make(chan []string, 10), make(chan error, 1)
+	go func() {
+		done <- w.Run(ctx, func(changed []string) {
+			if changed[0] == file {
+				w.Watch([]string{file, other})
+			}
+			reports <- changed
+		})
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	write(t, file, "new")
+	expect(t, reports, file)
+	write(t, other, "new")
+	expect(t, reports, other)
+}
+
 // TestSameContents checks that a file that is written with what it held, or whose neighbour changes, is no change.
 func TestSameContents(t *testing.T) {
 	t.Parallel()
