@@ -130,6 +130,7 @@ func FuzzPrepare(f *testing.F) {
 	f.Add([]byte(productQuery), []byte(`{"id":1,"first":null}`))
 	f.Add([]byte(`mutation($i: PlaceOrderInput!) { placeOrder(input: $i) { order { id } } }`), []byte(`{"i":{"lines":{"productId":1}}}`))
 	f.Add([]byte(`{ __schema { types { name fields { name } } } }`), []byte(`[]`))
+	f.Add([]byte(`query($x: Boolean) { products(first: 1) { nodes { id ...@defer(if: $x, label: "x") { name ...@defer { id __typename } } } } ...@defer { __schema { description } } }`), []byte(`{"x":true}`))
 	f.Fuzz(func(t *testing.T, query, variables []byte) {
 		got, err := p.Prepare(context.Background(), query, nil)
 		if err != nil {
@@ -149,6 +150,9 @@ func FuzzPrepare(f *testing.F) {
 			if v != nil && !json.Valid(v) {
 				t.Fatalf("%q with %q: the value %q is no JSON", query, variables, v)
 			}
+		}
+		if program, errs := got.For(prepare.Traits{Parts: true, Values: &values}); program == nil && len(errs) == 0 {
+			t.Fatalf("%q in parts: neither a program nor an error", query)
 		}
 	})
 }
