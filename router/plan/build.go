@@ -446,7 +446,7 @@ func (b *builder) readConditions(types, all typeSet) []*typeNode {
 // and the leaf.
 func (b *builder) readLeaf(into *selection, entity *place, l *leaf, receiver int) {
 	var way []*place
-	for p := l.place; p != entity && p != nil; p = p.parent {
+	for p := l.place; p != nil && p.depth > entity.depth; p = p.parent {
 		way = append(way, p)
 	}
 	slices.Reverse(way)
@@ -454,7 +454,7 @@ func (b *builder) readLeaf(into *selection, entity *place, l *leaf, receiver int
 		f := into.find(nil, p.slot, p.item)
 		if f == nil {
 			f = &selected{slot: p.slot, alias: p.slot.key, item: p.item, child: &selection{}}
-			if p.class != nil && p.parent != entity && len(p.class) == 1 {
+			if p.class != nil && p.depth > entity.depth+1 && len(p.class) == 1 {
 				f.cond = b.search.g.types[p.class[0]]
 			}
 			into.fields = append(into.fields, f)
