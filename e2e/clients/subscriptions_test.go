@@ -94,7 +94,7 @@ func (f *followed) tell(w http.ResponseWriter, r *http.Request, g *subgraph, gat
 	}
 	event("A")
 	switch {
-	case strings.Contains(q.Query, `"p1"`):
+	case strings.Contains(q.Query, `"p1"`) || q.Variables["id"] == "p1":
 		select {
 		case <-gate:
 		case <-r.Context().Done():
@@ -151,6 +151,19 @@ func TestSubscriptionsInClients(t *testing.T) {
 			}
 			<-f.gone
 		})
+	}
+}
+
+// TestSubscriptionsInRelay holds the same of Relay, with a variable.
+func TestSubscriptionsInRelay(t *testing.T) {
+	t.Parallel()
+	f := newFollowed(t)
+	lines := runNode[told](t, "relay-subscription.mjs", t.TempDir(), f.url, f.release)
+	if len(lines) != 4 || !lines[3].Complete {
+		t.Fatalf("%+v", lines)
+	}
+	for i, name := range []string{"A", "B", "C"} {
+		event(t, lines[i].Data, `{"renamed":{"id":"p1","name":"`+name+`","stock":7}}`)
 	}
 }
 
