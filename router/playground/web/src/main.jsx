@@ -8,6 +8,7 @@ import 'graphiql/style.css';
 import './playground.css';
 import { Identity, IdentityPicker } from './identity.jsx';
 import { Plans, queryPlanPlugin } from './plan.jsx';
+import { following } from './subscription.js';
 
 const workers = { json: JSON_WORKER, graphql: GRAPHQL_WORKER };
 globalThis.MonacoEnvironment = {
@@ -35,7 +36,8 @@ async function send(url, init) {
 // GraphiQL fills the editors of the first tab by itself, all but those of variables and headers.
 const first = localStorage.getItem('graphiql:tabState') === null ? tabs[0] : {};
 
-const fetcher = createGraphiQLFetcher({ url: new URL(endpoint, location.href).href, fetch: send });
+const url = new URL(endpoint, location.href).href;
+const fetcher = following(createGraphiQLFetcher({ url, fetch: send }), url, send);
 const plugins = [HISTORY_PLUGIN, queryPlanPlugin(plans)];
 
 function Playground() {
