@@ -9,6 +9,7 @@ import WebSocket from 'ws';
 import { ApolloClient, HttpLink, InMemoryCache, gql } from '@apollo/client';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { Client, fetchExchange, subscriptionExchange } from '@urql/core';
+import { following } from '../../router/playground/web/src/subscription.js';
 
 const [kind, url, release, ...operations] = process.argv.slice(2);
 
@@ -72,7 +73,29 @@ function urql(options, dispose = () => {}) {
   };
 }
 
+function playground() {
+  const fetcher = following(() => { throw new Error('nothing but subscriptions is asked'); }, url, fetch);
+  return {
+    subscribe: (query, { next, error, complete }) => {
+      const responses = fetcher({ query, operationName: null }, { documentAST: gql(query), headers: {} });
+      (async () => {
+        for await (const { data, errors } of responses) {
+          if (errors) {
+            error(errors);
+          } else {
+            next(data);
+          }
+        }
+        complete();
+      })();
+      return () => responses.return();
+    },
+    dispose: () => {},
+  };
+}
+
 const clients = {
+  playground,
   'graphql-ws': () => protocol(socket()),
   'graphql-sse': () => protocol(createSSE({ url, retryAttempts: 0 })),
   'apollo-multipart': () => apollo(new HttpLink({ uri: url })),

@@ -115,7 +115,7 @@ func (f *followed) tell(w http.ResponseWriter, r *http.Request, g *subgraph, gat
 // schema, that they learn of errors, and that leaving reaches the subgraph.
 func TestSubscriptionsInClients(t *testing.T) {
 	t.Parallel()
-	for _, client := range []string{"graphql-ws", "graphql-sse", "apollo-multipart", "apollo-ws", "urql-sse", "urql-ws"} {
+	for _, client := range []string{"graphql-ws", "graphql-sse", "apollo-multipart", "apollo-ws", "urql-sse", "urql-ws", "playground"} {
 		t.Run(client, func(t *testing.T) {
 			t.Parallel()
 			f := newFollowed(t)
