@@ -29,7 +29,7 @@ func (s *schema) complete() []Error {
 	if errs := s.checkStructure(late, len(linkErrs) == 0); len(errs) > 0 {
 		return errs
 	}
-	errs := linkErrs
+	errs := append(s.rootErrs, linkErrs...)
 	if l := s.linkTo(linkIdentity); l != nil {
 		errs = append(errs, s.completeLink(l)...)
 	}

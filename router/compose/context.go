@@ -222,7 +222,11 @@ func (s *schema) overlaps(a, b *typeDef) bool {
 }
 
 func (s *schema) contextLeaf(on *typeDef, set ast.SelectionSet, arg *ast.Type) string {
-	parsed, err := (&fieldSetReader{s: s, strict: true}).selections(on, set)
+	r := &fieldSetReader{s: s, strict: true}
+	parsed, err := r.selections(on, set)
+	if err == nil {
+		err = r.empty
+	}
 	if err != nil {
 		return sprintf("it is invalid for type %s. Error: %s", on.name, err.message)
 	}

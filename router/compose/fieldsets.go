@@ -49,7 +49,11 @@ func (s *schema) readFieldSet(parent *typeDef, text string, visit func(*fieldDef
 		return nil, &fieldSetError{message: "it must be one selection set"}
 	}
 	r := &fieldSetReader{s: s, visit: visit, strict: strict}
-	return r.selections(parent, doc.Operations[0].SelectionSet)
+	set, problem := r.selections(parent, doc.Operations[0].SelectionSet)
+	if problem == nil {
+		problem = r.empty
+	}
+	return set, problem
 }
 
 // fieldsOf gives the fields of a field set, up to the first that is wrong with it.
@@ -67,6 +71,8 @@ type fieldSetReader struct {
 	s      *schema
 	visit  func(*fieldDef) *fieldSetError
 	strict bool
+	// empty is about the first object without a selection; it is told when nothing else is wrong.
+	empty *fieldSetError
 }
 
 func (r *fieldSetReader) selections(parent *typeDef, set ast.SelectionSet) ([]*selection, *fieldSetError) {
@@ -145,10 +151,10 @@ func (r *fieldSetReader) field(parent *typeDef, item *ast.Field) (*selection, *f
 		return n, nil
 	}
 	if len(item.SelectionSet) == 0 {
-		if !r.strict {
-			return n, nil
+		if r.strict && r.empty == nil {
+			r.empty = &fieldSetError{message: sprintf("Invalid empty selection set for field %q of non-leaf type %s", f.coordinate(), f.typ)}
 		}
-		return nil, &fieldSetError{message: sprintf("Invalid empty selection set for field %q of non-leaf type %s", f.coordinate(), f.typ)}
+		return n, nil
 	}
 	var err *fieldSetError
 	n.sub, err = r.selections(t, item.SelectionSet)

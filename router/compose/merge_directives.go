@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -308,7 +309,7 @@ func (a clauses) value() *ast.Value {
 
 // implies tells whether meeting a meets b too.
 func (a clauses) implies(b clauses) bool {
-	if len(b) == 0 {
+	if len(b) == 0 || slices.ContainsFunc(b, func(c []string) bool { return len(c) == 0 }) {
 		return true
 	}
 	if len(a) == 0 {

@@ -71,13 +71,18 @@ func nameGraphs(schemas []*schema) {
 }
 
 func enumName(name string) string {
-	b := []byte(strings.ToUpper(name))
-	for i, c := range b {
-		if !(c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_') {
-			b[i] = '_'
+	var b strings.Builder
+	for _, c := range strings.ToUpper(name) {
+		switch {
+		case c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_':
+			b.WriteRune(c)
+		case c > 0xFFFF:
+			b.WriteString("__") // two units of UTF-16
+		default:
+			b.WriteByte('_')
 		}
 	}
-	out := string(b)
+	out := b.String()
 	if out != "" && out[0] >= '0' && out[0] <= '9' {
 		out = "_" + out
 	}
@@ -101,6 +106,9 @@ func parse(sub Subgraph) (*schema, []Error) {
 	var errs []Error
 	invalid := func(pos *ast.Position, format string, args ...any) {
 		errs = append(errs, s.errorf(codeInvalidGraphQL, pos, format, args...))
+	}
+	root := func(pos *ast.Position, format string, args ...any) {
+		s.rootErrs = append(s.rootErrs, s.errorf(codeInvalidGraphQL, pos, format, args...))
 	}
 	later := func(pos *ast.Position, format string, args ...any) {
 		s.later = append(s.later, s.errorf(codeInvalidGraphQL, pos, format, args...))
@@ -169,15 +177,15 @@ func parse(sub Subgraph) (*schema, []Error) {
 			if t := s.types[defaultRoot(op)]; t != nil && t.kind == ast.Object {
 				s.roots[op] = t.name
 			} else if t != nil && op == ast.Query {
-				later(t.pos, "The type %s must be an object type, as it is the root of an operation.", t.name)
+				root(t.pos, "The type %s must be an object type, as it is the root of an operation.", t.name)
 			}
 			continue
 		}
 		switch t := s.types[name]; {
 		case t == nil:
-			later(s.rootPos[op], "Cannot set schema %s root to unknown type %s", op, name)
+			root(s.rootPos[op], "Cannot set schema %s root to unknown type %s", op, name)
 		case t.kind != ast.Object:
-			later(s.rootPos[op], "The %s root type must be an object type, it cannot be set to %s.", op, name)
+			root(s.rootPos[op], "The %s root type must be an object type, it cannot be set to %s.", op, name)
 		}
 	}
 	return s, errs

@@ -23,9 +23,11 @@ type schema struct {
 	dirOrder   []*directiveDef
 
 	// later holds what does not let the schema be put together, which is reported once its links are read.
-	later   []Error
-	links   []*link
-	version version // of the Federation specification; zero for Federation 1
+	later []Error
+	// rootErrs are about the root types; they are reported together with what is wrong with definitions.
+	rootErrs []Error
+	links    []*link
+	version  version // of the Federation specification; zero for Federation 1
 	// upgraded tells that the schema was one of Federation 1.
 	upgraded bool
 	// used holds the fields that some @key, @requires, @provides, interface or context of the schema uses.

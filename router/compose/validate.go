@@ -208,9 +208,12 @@ func (s *schema) checkInterfaceKeys() (errs []Error, fatal *Error) {
 			for _, o := range s.possible(t) {
 				found, resolvable := false, false
 				for _, k := range fedApplied(o.applied, "key") {
-					if !written(k) {
-						found, resolvable = true, true // reported for itself
-						continue
+					if !written(k) && fatal == nil {
+						e := s.errorf("KEY_INVALID_FIELDS_TYPE", k.pos, "On type %q, for @%s: Invalid value for argument \"fields\": must be a string.", o.name, k.name)
+						fatal = &e
+					}
+					if fatal != nil {
+						return nil, fatal
 					}
 					if canonical(read(o, k)) == canonical(want) {
 						found = true
