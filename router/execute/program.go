@@ -7,6 +7,8 @@
 package execute
 
 import (
+	"sync/atomic"
+
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/lethe/lethe/router/plan"
@@ -30,6 +32,7 @@ type Program struct {
 	declarations [][]byte
 	// representations is the variable that entity fetches pass: a name that the operation has for none of its own.
 	representations string
+	weight          atomic.Int64 // bytes that the answers to a request take
 }
 
 // condition is what a bit of a request's mask stands for.

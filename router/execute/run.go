@@ -19,6 +19,8 @@ type Request struct {
 	Variables [][]byte
 	// Labels decide the labels of progressive overrides.
 	Labels Labels
+	// Buffer, where not nil, gives what the response is appended to, once all subgraphs have answered.
+	Buffer Buffer
 	// Deadline is when subgraphs are no longer waited for; zero leaves that to the context.
 	Deadline time.Time
 	// Trail goes with the request to every subgraph.
@@ -28,6 +30,9 @@ type Request struct {
 	// Extensions are members of the response's extensions, as JSON without the braces: `"queryPlan":{...}`.
 	Extensions []byte
 }
+
+// Buffer gives a buffer when it is needed: while subgraphs are waited for, nobody holds it.
+type Buffer interface{ Take() []byte }
 
 // Trail is how a request is found again in logs and traces.
 type Trail struct {
@@ -68,7 +73,10 @@ type Options struct {
 	NameSubgraphs bool
 	// Workers may be shared by several executors; nil starts a goroutine for each fetch.
 	Workers *Workers
-	Log     *slog.Logger
+	// MemoryBudget bounds, in bytes, what the subgraphs' answers to all requests under way take: requests beyond it wait. 0
+	// is no bound.
+	MemoryBudget int64
+	Log          *slog.Logger
 }
 
 // Executor runs programs.
@@ -76,11 +84,12 @@ type Executor struct {
 	caller  Caller
 	options Options
 	pool    sync.Pool
+	gate    gate
 }
 
 // New gives an executor that reaches subgraphs through caller.
 func New(caller Caller, options Options) *Executor {
-	return &Executor{caller: caller, options: options}
+	return &Executor{caller: caller, options: options, gate: gate{budget: options.MemoryBudget}}
 }
 
 // run is the state of one request. It is reused.
@@ -113,11 +122,33 @@ func (e *Executor) execute(ctx context.Context, p *Program, req Request, event, 
 	defer r.release(e)
 	r.ctx, r.executor, r.program, r.request, r.event = ctx, e, p, req, event
 	r.mask = p.mask(req)
+	weight := p.weight.Load()
+	e.gate.enter(ctx, req.Deadline, weight)
+	defer e.gate.leave(weight)
 	r.prepare(len(p.fetches))
 	r.start()
 	r.left.Wait()
+	if req.Buffer != nil {
+		dst = req.Buffer.Take()
+	}
 	dst = r.respond(dst)
+	p.weigh(r.answers[:len(p.fetches)])
 	return dst, Outcome{Errors: len(r.errors)}
+}
+
+// weigh notes what the answers to a request took, for the next ones: the most of them counts, and is forgotten slowly.
+func (p *Program) weigh(answers []answer) {
+	size := int64(0)
+	for i := range answers {
+		size += int64(len(answers[i].slots) * slotSize)
+		if !answers[i].shared {
+			size += int64(len(answers[i].body))
+		}
+	}
+	before := p.weight.Load()
+	if size = max(size, before-before/16); size != before {
+		p.weight.Store(size)
+	}
 }
 
 // kept bounds what a run holds on to between requests, in bytes.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -30,6 +31,8 @@ type exchange struct {
 	parts    *partsForm        // in which deferred parts are sent; nil where the client takes a response whole
 	stream   framing           // in which subscriptions are answered; nil where the client takes none
 	deadline time.Time         // when it is given up
+	bytes    int               // of the response
+	buffer   *outBuffer        // that the response is in
 	streamed int               // bytes that were sent as a stream
 	coding   string            // in which the answer is compressed; "" for none
 	codeFrom int               // bytes from which it is
@@ -174,14 +177,42 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		s.sendParts(ctx, x, e, program, req)
 		return
 	}
+	req.Buffer = x
+	var body []byte
 	if s.shareable(ctx, x, e, prepared, &req) {
-		s.share(ctx, x, e, program, req)
+		body = s.share(ctx, x, e, program, req)
 	} else {
 		var outcome execute.Outcome
-		x.out, outcome = e.execute.Execute(ctx, program, req, x.out[:0])
+		body, outcome = e.execute.Execute(ctx, program, req, nil)
 		x.errors = outcome.Errors
 	}
-	x.send(http.StatusOK, x.out)
+	x.send(http.StatusOK, body)
+	x.bytes = len(body)
+	x.giveBack(body)
+}
+
+// outBuffer is what a response is written to. It is held only from when all subgraphs have answered, so that there are as
+// many as responses are written at once.
+type outBuffer struct{ b []byte }
+
+var outBuffers = sync.Pool{New: func() any { return &outBuffer{} }} //nolint:gochecknoglobals // a pool
+
+// Take implements [execute.Buffer].
+func (x *exchange) Take() []byte {
+	x.buffer, _ = outBuffers.Get().(*outBuffer)
+	return x.buffer.b[:0]
+}
+
+// giveBack keeps the buffer that a response was written to for another.
+func (x *exchange) giveBack(body []byte) {
+	if x.buffer == nil {
+		return
+	}
+	if x.buffer.b = body; cap(body) > maxKept {
+		x.buffer.b = nil
+	}
+	outBuffers.Put(x.buffer)
+	x.buffer = nil
 }
 
 func first(values []string) string {
@@ -256,5 +287,5 @@ func (s *Server) record(x *exchange, took time.Duration) {
 		name, hash = x.prepared.Name, x.prepared.Hash
 	}
 	s.log.InfoContext(x.r.Context(), "request", "request_id", x.id, "method", x.r.Method, "status", x.status, "operation", name,
-		"hash", hash, "errors", x.errors, "bytes", len(x.out)+x.streamed, "ms", float64(took.Microseconds())/1000)
+		"hash", hash, "errors", x.errors, "bytes", x.bytes+len(x.out)+x.streamed, "ms", float64(took.Microseconds())/1000)
 }

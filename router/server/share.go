@@ -98,29 +98,29 @@ func (h *sharing) land(f *flight, hash uint64, answer []byte) {
 
 // share answers an operation together with those that are like it. An answer with errors is told to nobody else, since it
 // may be a passing trouble of one request, and names it.
-func (s *Server) share(ctx context.Context, x *exchange, e *engine, program *execute.Program, req execute.Request) {
+func (s *Server) share(ctx context.Context, x *exchange, e *engine, program *execute.Program, req execute.Request) (body []byte) {
 	f, hash, leads := e.sharing.join(program, x.shared)
 	if leads {
 		var answer []byte
 		defer func() { e.sharing.land(f, hash, answer) }()
 		var outcome execute.Outcome
-		x.out, outcome = e.execute.Execute(ctx, program, req, x.out[:0])
+		body, outcome = e.execute.Execute(ctx, program, req, nil)
 		if x.errors = outcome.Errors; x.errors == 0 {
-			answer = x.out
+			answer = body
 		}
-		return
+		return body
 	}
 	select {
 	case <-f.done:
 	case <-ctx.Done():
 	}
 	if f.landed() {
-		x.out = append(x.out[:0], f.answer...)
-		return
+		return f.answer
 	}
 	var outcome execute.Outcome
-	x.out, outcome = e.execute.Execute(ctx, program, req, x.out[:0])
+	body, outcome = e.execute.Execute(ctx, program, req, nil)
 	x.errors = outcome.Errors
+	return body
 }
 
 func (f *flight) landed() bool {
