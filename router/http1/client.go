@@ -85,6 +85,8 @@ type conn struct {
 	from, to int // of what is read and not taken
 	since    time.Time
 	out      []byte
+	parts    [2][]byte
+	vectors  net.Buffers
 	used     bool // for a request before this one
 	// contentType and encoding are the last ones, since they are nearly always the same.
 	contentType, encoding string
@@ -253,10 +255,12 @@ func (k *conn) send(req *Request) error {
 	b = append(b, "Content-Length: "...)
 	b = appendInt(b, len(req.Body))
 	b = append(b, "\r\n\r\n"...)
-	if len(req.Body) > 64<<10 {
-		bufs := net.Buffers{b, req.Body}
+	if len(req.Body) > 2<<10 { // a copy of its own would stay with each connection
 		k.out = b
-		_, err := bufs.WriteTo(k.Conn)
+		k.parts = [2][]byte{b, req.Body}
+		k.vectors = k.parts[:]
+		_, err := k.vectors.WriteTo(k.Conn)
+		k.parts = [2][]byte{}
 		return err
 	}
 	k.out = append(b, req.Body...)

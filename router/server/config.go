@@ -42,7 +42,7 @@ type Limits struct {
 	SubgraphResponseBytes int  `yaml:"subgraphResponseBytes" doc:"Bytes of a subgraph's answer: 64 MiB by default."`
 	BatchSize             *int `yaml:"batchSize" doc:"Operations in one request: 10 by default, 0 to take them only one at a time."`
 	ConcurrentRequests    int  `yaml:"concurrentRequests" doc:"Requests under way, beyond which clients are told to come again: 1024 by default."`
-	MemoryBytes           int  `yaml:"memoryBytes" doc:"Bytes that the subgraphs' answers to all requests under way may take, beyond which requests wait for their turn: 24 MiB for each core by default."`
+	MemoryBytes           int  `yaml:"memoryBytes" doc:"Bytes that the subgraphs' answers to all requests under way may take, beyond which requests wait for their turn: 12 MiB for each core by default."`
 	Tokens                int  `yaml:"tokens" doc:"Tokens of an operation's text: 15000 by default."`
 	Depth                 int  `yaml:"depth" doc:"Levels of nested fields: 50 by default."`
 	Aliases               int  `yaml:"aliases" doc:"Aliases in an operation: 200 by default."`
@@ -102,7 +102,7 @@ func (c Config) complete() (Config, error) {
 	set(&c.Limits.BodyBytes, 1<<20)
 	set(&c.Limits.SubgraphResponseBytes, 64<<20)
 	set(&c.Limits.ConcurrentRequests, 1024)
-	set(&c.Limits.MemoryBytes, 24<<20*runtime.GOMAXPROCS(0))
+	set(&c.Limits.MemoryBytes, 12<<20*runtime.GOMAXPROCS(0))
 	if err := c.Subscriptions.complete(); err != nil {
 		return c, err
 	}
