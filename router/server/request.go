@@ -131,6 +131,9 @@ func (q *request) readBody(w http.ResponseWriter, r *http.Request, limit int64) 
 	if r.ContentLength > limit {
 		return &http.MaxBytesError{Limit: limit}
 	}
+	if r.ContentLength >= 0 { // the server gives no more than was declared, and a reader that counts would be an allocation
+		return q.readFrom(r.Body, limit)
+	}
 	return q.readFrom(http.MaxBytesReader(w, r.Body, limit), limit)
 }
 
