@@ -263,7 +263,7 @@ func (w *world) compareRun(prepared *prepare.Prepared, doc *ast.QueryDocument, v
 	same := bytes.Equal(normal(got.Data), normal(want)) || conditional && equal(got.Data, want)
 	if w.u.faults.any() {
 		clean, _ := w.answer(w.clean, doc, values)
-		if err := sound(clean, got.Data, got.Errors, w.u.faults); err != nil {
+		if err := sound(w.u, clean, got.Data, got.Errors); err != nil {
 			return fmt.Errorf("%w\ngot  %s\nof   %s\nerrors %v", err, got.Data, want, got.Errors)
 		}
 	} else if !same {

@@ -6,20 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // sound checks an answer where things went wrong against what the answer were if nothing had: what is there must be true,
 // what is null must be so by the type and for a reason, and each error must stand where something is missing.
-func sound(clean any, data json.RawMessage, errs []graphQLError, f faults) error {
+func sound(u *universe, clean any, data json.RawMessage, errs []graphQLError) error {
 	var got any
 	d := json.NewDecoder(bytes.NewReader(data))
 	if err := d.Decode(&got); err != nil {
 		return err
 	}
 	// The clean answer with its numbers as JSON has them.
-	c := &checking{errors: errs, faults: f}
+	c := &checking{u: u, errors: errs, faults: u.faults}
 	if err := c.value(clean, got, nil, nil); err != nil {
 		return err
 	}
@@ -35,6 +36,7 @@ func sound(clean any, data json.RawMessage, errs []graphQLError, f faults) error
 }
 
 type checking struct {
+	u      *universe
 	errors []graphQLError
 	faults faults
 }
@@ -48,7 +50,9 @@ func (c *checking) value(clean, got any, t *ast.Type, path []any) error {
 		if t != nil && t.NonNull {
 			return fmt.Errorf("null at %v, which is never null", path)
 		}
-		if c.faults.entities == 0 && c.faults.calls == 0 && !slices.ContainsFunc(c.errors, func(e graphQLError) bool { return related(e.Path[:max(0, len(e.Path)-1)], path) }) {
+		if c.faults.entities == 0 && c.faults.calls == 0 && !slices.ContainsFunc(c.errors, func(e graphQLError) bool {
+			return c.required(e.Message) || related(e.Path[:max(0, len(e.Path)-1)], path)
+		}) {
 			return fmt.Errorf("null at %v, for which no error tells why", path)
 		}
 		return nil
@@ -91,6 +95,16 @@ func (c *checking) value(clean, got any, t *ast.Type, path []any) error {
 		return fmt.Errorf("at %v is %s and not %s", path, have, want)
 	}
 	return nil
+}
+
+// required tells whether an error is of a field that a requirement reads: who requires it may stand elsewhere.
+func (c *checking) required(message string) bool {
+	var field, object string
+	if _, err := fmt.Sscanf(message, "no %s of %s", &field, &object); err != nil {
+		return false
+	}
+	typ, _, _ := strings.Cut(object, "-")
+	return c.u.asked[typ+"."+field]
 }
 
 // related reports whether one of two paths leads to the other.

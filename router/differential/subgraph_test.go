@@ -62,6 +62,12 @@ func newService(sub compose.Subgraph, u *universe) (*service, error) {
 		byName[def.Name] = def
 		plain.Definitions = append(plain.Definitions, def)
 	}
+	for place := range s.requires {
+		// A key that is not resolvable is still the way back to a field that requires something.
+		if name, _, _ := strings.Cut(place, "."); len(s.keys[name]) == 0 {
+			s.keys[name] = s.known[name]
+		}
+	}
 	s.addEntities(plain, byName)
 	prelude, err := parser.ParseSchema(validator.Prelude)
 	if err != nil {

@@ -221,6 +221,7 @@ func (u *universe) value(typ *ast.Type, types []*ast.Type, sources []source, h u
 	case out != nil && out.Kind == supergraph.Enum:
 		values := u.enumValues(out, sources)
 		if len(values) == 0 {
+			u.broken = u.broken || !nullable
 			return nil
 		}
 		return values[h%uint32(len(values))]

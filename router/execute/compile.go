@@ -147,7 +147,7 @@ func (c *compiler) fetch(f *plan.Fetch) error {
 		out.shape = &shape{size: 1, fields: []shapeField{shapeFieldOf("_entities", 0, object)}}
 	}
 	for _, s := range flatFields(f.Selections, nil) {
-		if s.Key != "" && s.Key[0] != 0 {
+		if s.Key != "" && s.Key[0] != 0 && s.Name != "__typename" {
 			out.keys = append(out.keys, s.Key)
 		}
 	}
@@ -209,10 +209,30 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 		}
 		if index < 0 {
 			index = len(child.sources)
-			child.sources = append(child.sources, source{fetch: f.ID, shape: inner, parent: src, slot: slotAt})
+			child.sources = append(child.sources, source{fetch: f.ID, shape: inner, parent: src, slot: slotAt, static: c.objectType(f, field)})
 		}
 		c.selections(f, child, index, inner, field.Selections)
 	}
+}
+
+// objectType gives the type of the objects that a field leads to as the subgraph has it; "" where it has an abstract type, or
+// an interface as an object type.
+func (c *compiler) objectType(f *plan.Fetch, field *plan.Field) string {
+	t := c.sg.Type(field.Parent)
+	if t == nil || t.Field(field.Name) == nil {
+		return ""
+	}
+	def := t.Field(field.Name)
+	name := def.Type.Name()
+	for i := range def.Sources {
+		if s := &def.Sources[i]; c.sg.Subgraphs()[s.Graph].Name == f.Subgraph {
+			name = s.Type.Name()
+		}
+	}
+	if out := c.sg.Type(name); out != nil && out.Kind == supergraph.Object {
+		return name
+	}
+	return ""
 }
 
 // tell notes that a slot has the runtime type of the objects at a node, or that it has another field of some of them.

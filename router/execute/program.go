@@ -68,6 +68,7 @@ type source struct {
 	slot   int      // field: in the object of parent
 	hosts  []access // attached: slots of objects of this same node, in the first of which that stands the reference is
 	root   bool     // the whole answer of a root fetch at the root of the response
+	static string   // the runtime type of its objects, where the subgraph has the field with an object type
 }
 
 // attached reports whether the source is the answer of an entity fetch, and no field of what stands above.

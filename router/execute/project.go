@@ -2,6 +2,7 @@ package execute
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -63,7 +64,7 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 			fields, known = p.general, true
 		default:
 			if fields, known = p.byType[p.node.static]; !known {
-				known = p.empty(r.mask) // nothing was asked that the type decides
+				fields, known = p.alike(r.mask) // nothing was asked that the type decides
 			}
 		}
 		if !known {
@@ -115,16 +116,23 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 	return append(dst, '}'), true
 }
 
-// empty reports whether an object has no fields in a request, whatever its type.
-func (p *objectProjection) empty(mask uint64) bool {
+// alike gives the fields of an object of whatever type, where a request leaves out all in which the types differ.
+func (p *objectProjection) alike(mask uint64) ([]projected, bool) {
+	var out []projected
+	first := true
 	for _, fields := range p.byType {
+		var held []projected
 		for i := range fields {
 			if fields[i].guard.Holds(mask) {
-				return false
+				held = append(held, fields[i])
 			}
 		}
+		if !first && !slices.EqualFunc(held, out, projected.equal) {
+			return nil, false
+		}
+		out, first = held, false
 	}
-	return len(p.byType) > 0
+	return out, !first && !slices.ContainsFunc(out, func(f projected) bool { return f.typename })
 }
 
 // field writes a field's value and reports whether it is null.

@@ -130,12 +130,11 @@ func (w *walk) represent(b []byte, n *node, base int, rep *representation) ([]by
 func (w *walk) appendTypename(b []byte, n *node, base int, types []string) []byte {
 	name := w.runtimeType(n, base)
 	b = append(b, '"')
-	switch {
-	case name != nil:
+	if name != nil {
 		b = append(b, name...)
-	case n.static != "":
-		b = append(b, n.static...)
-	case len(types) == 1:
+	} else if static := w.staticType(n, base); static != "" {
+		b = append(b, static...)
+	} else if len(types) == 1 {
 		b = append(b, types[0]...)
 	}
 	return append(b, '"')

@@ -1,5 +1,7 @@
 package execute
 
+import "slices"
+
 // walk goes through the objects of a response as far as they are there. References and values of the sources of the
 // position that it stands at lie on two stacks.
 type walk struct {
@@ -85,6 +87,19 @@ func (w *walk) runtimeType(n *node, base int) []byte {
 	return nil
 }
 
+// staticType gives the type of an object by the fields that lead to it; "" where they do not tell.
+func (w *walk) staticType(n *node, base int) string {
+	if n.static != "" {
+		return n.static
+	}
+	for i := range n.sources {
+		if s := &n.sources[i]; s.static != "" && w.refs[base+i] >= 0 {
+			return s.static
+		}
+	}
+	return ""
+}
+
 // isOneOf reports whether the object's runtime type is among names; none stand for all.
 func (w *walk) isOneOf(n *node, base int, names []string) bool {
 	if len(names) == 0 {
@@ -92,15 +107,8 @@ func (w *walk) isOneOf(n *node, base int, names []string) bool {
 	}
 	t := w.runtimeType(n, base)
 	if t == nil {
-		if n.static == "" {
-			return len(names) == 1 // nothing else can stand here that was asked by type
-		}
-		for _, name := range names {
-			if name == n.static {
-				return true
-			}
-		}
-		return false
+		// Where nobody tells the type the fields tell that lead here. If they do not, a fetch that should have told failed.
+		return slices.Contains(names, w.staticType(n, base))
 	}
 	for _, name := range names {
 		if string(t) == name {
