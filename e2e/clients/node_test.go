@@ -95,7 +95,9 @@ func newRouter(t *testing.T, subgraphs []*subgraph, change ...func(*server.Optio
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	front := httptest.NewServer(s)
+	front := httptest.NewUnstartedServer(s)
+	front.Listener = s.Front(front.Listener) // as the router's process has it
+	front.Start()
 	t.Cleanup(front.Close)
 	return &router{Server: s, URL: front.URL + "/graphql"}
 }
