@@ -53,24 +53,6 @@ type site struct {
 	fields []*selected
 }
 
-// selection is what is asked of the objects at one place in one step.
-type selection struct {
-	static *typeNode // nil for entities
-	fields []*selected
-}
-
-// selected is a field of a selection.
-type selected struct {
-	cond  *typeNode // asked of this type only; nil for all
-	slot  *slot
-	alias string
-	item  *item
-	guard Guard
-	// arguments are the item's, and those taken from contexts.
-	arguments []Argument
-	child     *selection
-}
-
 // stepFor makes a step.
 func (b *builder) stepFor(v *vertex, static *typeNode) *step {
 	st := &step{n: len(b.steps), subgraph: v.subgraph, place: v.place, root: &selection{static: static}, deps: map[*step]bool{}}
@@ -206,7 +188,7 @@ func onlyInterface(v *vertex) bool { return len(v.types) == len(v.static.in[v.su
 
 // typename asks for the runtime type.
 func (b *builder) typename(at *site) {
-	for _, f := range at.at.fields {
+	for _, f := range at.at.under(typenameField) {
 		if f.alias == typenameField {
 			return
 		}
@@ -247,7 +229,7 @@ func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, g
 	var child *selection
 	var fields []*selected
 	for _, cond := range conds {
-		for _, f := range at.at.fields {
+		for _, f := range at.at.of(sl) {
 			if f.slot == sl && (f.cond == cond || f.cond == nil) && f.item.name == it.name && f.item.text == it.text && f.child != nil {
 				child = f.child
 			}
@@ -317,23 +299,13 @@ func (b *builder) conditions(at *selection, v *vertex, it *item, types typeSet) 
 	return out
 }
 
-// find gives the field of a slot under a condition, or the one under none.
-func (s *selection) find(cond *typeNode, sl *slot, it *item) *selected {
-	for _, f := range s.fields {
-		if f.slot == sl && (f.cond == cond || f.cond == nil) && f.item.name == it.name && f.item.text == it.text {
-			return f
-		}
-	}
-	return nil
-}
-
 // alias gives the key under which a subgraph answers: that of the slot, unless another field stands under it whose
 // answers could not share the key.
 func (s *selection) alias(cond *typeNode, sl *slot, it *item, subgraph int) string {
 	alias := sl.key
 	for n := 0; ; n++ {
 		clash := false
-		for _, f := range s.fields {
+		for _, f := range s.under(alias) {
 			if f.alias != alias {
 				continue
 			}

@@ -169,7 +169,7 @@ func (b *builder) optional(x, y *step) bool {
 // fits reports whether two selections can be one: no key stands for two things.
 func (b *builder) fits(x, y *selection) bool {
 	for _, f := range x.fields {
-		for _, g := range y.fields {
+		for _, g := range y.under(f.alias) {
 			if f.alias != g.alias || f.cond != g.cond && f.cond != nil && g.cond != nil {
 				continue
 			}
@@ -260,16 +260,18 @@ func (s *selection) clone() *selection {
 
 func union(x, y *selection) {
 	for _, g := range y.fields {
-		i := slices.IndexFunc(x.fields, func(f *selected) bool {
+		among := x.under(g.alias)
+		i := slices.IndexFunc(among, func(f *selected) bool {
 			return f.alias == g.alias && (f.cond == g.cond || f.cond == nil) && f.item.name == g.item.name
 		})
 		if i < 0 {
 			x.fields = append(x.fields, g)
 			continue
 		}
-		x.fields[i].guard = x.fields[i].guard.or(g.guard)
-		if x.fields[i].child != nil && g.child != nil && x.fields[i].child != g.child {
-			union(x.fields[i].child, g.child)
+		f := among[i]
+		f.guard = f.guard.or(g.guard)
+		if f.child != nil && g.child != nil && f.child != g.child {
+			union(f.child, g.child)
 		}
 	}
 }

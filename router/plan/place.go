@@ -1,17 +1,21 @@
 package plan
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // scope names the values kept in the objects at one position of the response: those under a client's response keys,
 // and those that only feed representations. It spans all places of the position.
 type scope struct {
 	slots    map[string]*slot
-	order    []*slot
+	byName   map[string][]*slot // by the names of the fields that use them, in their order
 	children map[string]*scope
 }
 
 // slot is a name under which a value is kept.
 type slot struct {
+	n      int
 	key    string
 	client bool
 	// uses are the fields that a client has under the key; a hidden slot has one.
@@ -24,7 +28,9 @@ type slotUse struct {
 	shape      string
 }
 
-func newScope() *scope { return &scope{slots: map[string]*slot{}, children: map[string]*scope{}} }
+func newScope() *scope {
+	return &scope{slots: map[string]*slot{}, byName: map[string][]*slot{}, children: map[string]*scope{}}
+}
 
 func (sc *scope) child(key string) *scope {
 	c := sc.children[key]
@@ -40,14 +46,23 @@ func (sc *scope) register(items []*item) {
 	for _, it := range items {
 		sl := sc.slots[it.key]
 		if sl == nil {
-			sl = &slot{key: it.key, client: true}
+			sl = &slot{n: len(sc.slots), key: it.key, client: true}
 			sc.slots[it.key] = sl
-			sc.order = append(sc.order, sl)
 		}
-		sl.uses = append(sl.uses, slotUse{name: it.name, text: it.text, types: it.types, shape: it.shape()})
+		sc.use(sl, slotUse{name: it.name, text: it.text, types: it.types, shape: it.shape()})
 		if !it.leaf {
 			sc.child(it.key).register(it.sub)
 		}
+	}
+}
+
+// use notes a field that has a slot.
+func (sc *scope) use(sl *slot, u slotUse) {
+	sl.uses = append(sl.uses, u)
+	named := sc.byName[u.name]
+	at, found := slices.BinarySearchFunc(named, sl.n, func(o *slot, n int) int { return o.n - n })
+	if !found {
+		sc.byName[u.name] = slices.Insert(named, at, sl)
 	}
 }
 
@@ -65,7 +80,7 @@ func (sc *scope) of(it *item, types typeSet) *slot {
 	if it.key != "" {
 		return sc.slots[it.key]
 	}
-	for _, sl := range sc.order {
+	for _, sl := range sc.byName[it.name] {
 		for _, u := range sl.uses {
 			if u.name == it.name && u.text == it.text && (!sl.client && u.shape == it.shape() || types.within(u.types)) {
 				return sl
@@ -76,9 +91,9 @@ func (sc *scope) of(it *item, types typeSet) *slot {
 	for n := 0; sc.slots[key] != nil; n++ {
 		key = "_" + it.name + "_" + strconv.Itoa(n)
 	}
-	sl := &slot{key: key, uses: []slotUse{{name: it.name, text: it.text, types: types, shape: it.shape()}}}
+	sl := &slot{n: len(sc.slots), key: key}
 	sc.slots[key] = sl
-	sc.order = append(sc.order, sl)
+	sc.use(sl, slotUse{name: it.name, text: it.text, types: types, shape: it.shape()})
 	return sl
 }
 

@@ -90,6 +90,21 @@ func shapes() []shape {
 			},
 		},
 		{
+			// One subgraph answers all of it, under aliases.
+			name: "aliases",
+			schemas: func(n int) []string {
+				return each(n, func(i int) string {
+					if i > 0 {
+						return fmt.Sprintf(`type Node @key(fields: "id") { id: ID! g%d: Int }`, i)
+					}
+					return `type Query { node: Node } type Node @key(fields: "id") { id: ID! f(n: Int): Int }`
+				})
+			},
+			query: func(_, fields int) string {
+				return "{ node {" + repeat(fields, func(f int) string { return fmt.Sprintf(" a%d: f(n: %d)", f, f) }) + " } }"
+			},
+		},
+		{
 			// The same, where three subgraphs share each field.
 			name: "shared",
 			schemas: func(n int) []string {

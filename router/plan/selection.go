@@ -1,0 +1,75 @@
+package plan
+
+// selection is what is asked of the objects at one place in one step.
+type selection struct {
+	static *typeNode // nil for entities
+	fields []*selected
+	known  *selectionIndex // of large selections
+}
+
+// selected is a field of a selection.
+type selected struct {
+	cond  *typeNode // asked of this type only; nil for all
+	slot  *slot
+	alias string
+	item  *item
+	guard Guard
+	// arguments are the item's, and those taken from contexts.
+	arguments []Argument
+	child     *selection
+}
+
+// selectionIndex finds the fields of a large selection.
+type selectionIndex struct {
+	first   *selected
+	upTo    int
+	bySlot  map[*slot][]*selected
+	byAlias map[string][]*selected
+}
+
+// small is how many fields are looked through faster than looked up.
+const small = 16
+
+// index gives the index of a large selection, nil for a small one.
+func (s *selection) index() *selectionIndex {
+	if len(s.fields) <= small {
+		return nil
+	}
+	x := s.known
+	if x == nil || x.first != s.fields[0] {
+		x = &selectionIndex{first: s.fields[0], bySlot: map[*slot][]*selected{}, byAlias: map[string][]*selected{}}
+		s.known = x
+	}
+	for _, f := range s.fields[x.upTo:] {
+		x.bySlot[f.slot] = append(x.bySlot[f.slot], f)
+		x.byAlias[f.alias] = append(x.byAlias[f.alias], f)
+	}
+	x.upTo = len(s.fields)
+	return x
+}
+
+// of gives the fields among which those of a slot are, in their order.
+func (s *selection) of(sl *slot) []*selected {
+	if x := s.index(); x != nil {
+		return x.bySlot[sl]
+	}
+	return s.fields
+}
+
+// under gives the fields among which those with an alias are, in their order.
+func (s *selection) under(alias string) []*selected {
+	if x := s.index(); x != nil {
+		return x.byAlias[alias]
+	}
+	return s.fields
+}
+
+// find gives the field of a slot under a condition, or the one under none.
+func (s *selection) find(cond *typeNode, sl *slot, it *item) *selected {
+	for _, f := range s.of(sl) {
+		if f.slot == sl && (f.cond == cond || f.cond == nil) && f.item.name == it.name && f.item.text == it.text {
+			return f
+		}
+	}
+	return nil
+}
