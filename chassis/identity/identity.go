@@ -6,6 +6,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Role is what a principal may do. Each staff role may do all that the one before it may.
@@ -37,6 +38,8 @@ type Principal struct {
 	Role    Role
 	// RequestID is the router's id of the request, for logs and error answers.
 	RequestID string
+	// Expires is when the token of a client's request is no longer taken; zero where there is none. It does not go on to subgraphs.
+	Expires time.Time
 }
 
 // Staff reports whether p is support, a supervisor or an admin.

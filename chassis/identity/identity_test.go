@@ -110,7 +110,7 @@ func TestVerify(t *testing.T) {
 		if (err == nil) != c.valid || err != nil && !errors.Is(err, identity.ErrUnauthenticated) {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
-		if c.valid && (p.Subject != "cus_1" || p.Role != identity.Customer) {
+		if c.valid && (p.Subject != "cus_1" || p.Role != identity.Customer || !p.Expires.After(now)) {
 			t.Errorf("%s stands for %+v", name, p)
 		}
 		if !c.valid && p != (identity.Principal{}) {

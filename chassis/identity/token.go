@@ -189,11 +189,14 @@ type Verifier struct {
 	parser *jwt.Parser
 }
 
+// leeway is how much clocks may differ.
+const leeway = 30 * time.Second
+
 // NewVerifier takes the issuer's name and where its keys are.
 func NewVerifier(issuer string, keys Keys) *Verifier {
 	return &Verifier{issuer: issuer, keys: keys, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithIssuer(issuer), jwt.WithAudience(Audience),
-		jwt.WithExpirationRequired(), jwt.WithLeeway(30*time.Second),
+		jwt.WithExpirationRequired(), jwt.WithLeeway(leeway),
 	)}
 }
 
@@ -213,7 +216,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 	if !c.Role.Valid() || c.Subject == "" {
 		return Principal{}, ErrUnauthenticated
 	}
-	return Principal{Subject: c.Subject, Role: c.Role}, nil
+	return Principal{Subject: c.Subject, Role: c.Role, Expires: c.ExpiresAt.Add(leeway)}, nil
 }
 
 // Bearer gives the token of an Authorization header, or "" where there is none.

@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -285,4 +287,61 @@ func TestSubscriptionLimit(t *testing.T) {
 	close(up.tell)
 	first.hear("complete")
 	first.hearEnd()
+}
+
+// TestSubscriptionsThroughTheFront holds that what stands before net/http lets streams and sockets through, also on a
+// connection that it has answered on before.
+func TestSubscriptionsThroughTheFront(t *testing.T) {
+	t.Parallel()
+	s, tell, _ := following(t, nil)
+	front := httptest.NewUnstartedServer(s)
+	front.Listener = s.Front(front.Listener)
+	front.Start()
+	t.Cleanup(front.Close)
+	t.Cleanup(s.Close)
+	at := front.URL + "/graphql"
+	for range 2 {
+		before := &listener{t: t}
+		resp := before.post(at, `{ __typename }`, nil)
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatal(resp.StatusCode, err)
+		}
+		_ = resp.Body.Close()
+		l := listen(t, at, `subscription { productChanged(id: 1) { name } }`)
+		up := tell.open()
+		up.tell <- changed("p1", `,"name":"N"`)
+		l.hear(`next {"data":{"productChanged":{"name":"N"}}}`)
+		l.leave()
+		await(t, up.gone, "end at the subgraph")
+	}
+	c := connect(t, at, "")
+	c.subscribe("a", `subscription { productChanged(id: 1) { name } }`)
+	tell.open().tell <- changed("p1", `,"name":"N"`)
+	c.hear(`{"id":"a","type":"next","payload":{"data":{"productChanged":{"name":"N"}}}}`)
+}
+
+// TestSubscriptionByGet is what an EventSource sends.
+func TestSubscriptionByGet(t *testing.T) {
+	t.Parallel()
+	_, tell, at := following(t, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at+"?query="+url.QueryEscape(`subscription { productChanged(id: 1) { name } }`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	up := tell.open()
+	up.tell <- changed("p1", `,"name":"N"`)
+	close(up.tell)
+	text, err := io.ReadAll(resp.Body)
+	const want = ":\n\nevent: next\ndata: {\"data\":{\"productChanged\":{\"name\":\"N\"}}}\n\nevent: complete\ndata:\n\n"
+	if err != nil || string(text) != want {
+		t.Errorf("got %q, want %q, %v", text, want, err)
+	}
 }

@@ -165,7 +165,7 @@ func (t tokens) Authenticate(ctx context.Context, header http.Header, requestID 
 		if err != nil {
 			return ctx, err
 		}
-		p.Subject, p.Role = verified.Subject, verified.Role
+		p.Subject, p.Role, p.Expires = verified.Subject, verified.Role, verified.Expires
 	} else if header.Get("Authorization") != "" {
 		return ctx, identity.ErrUnauthenticated
 	}
@@ -176,6 +176,12 @@ func (t tokens) Authenticate(ctx context.Context, header http.Header, requestID 
 		grants.Scopes, grants.Policies = []string{string(p.Role)}, []string{string(p.Role)}
 	}
 	return authorise.NewContext(identity.NewContext(ctx, p), grants), nil
+}
+
+// Expiry implements server.Expirer: what is followed with a token ends with it.
+func (tokens) Expiry(ctx context.Context) (time.Time, bool) {
+	p := identity.FromContext(ctx)
+	return p.Expires, !p.Expires.IsZero()
 }
 
 // asker gives what the subgraphs know of who asks, which is all that their answers depend on.
