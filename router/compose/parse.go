@@ -290,8 +290,8 @@ func distinctLocations(list []ast.DirectiveLocation) []ast.DirectiveLocation {
 func (s *schema) eachApplied(f func(at ast.DirectiveLocation, coordinate string, applied *[]*directive)) {
 	f(ast.LocationSchema, "schema", &s.applied)
 	for _, t := range s.order {
-		if t.builtIn {
-			continue
+		if t.builtIn && t.pos == nil {
+			continue // not of the schema's own text
 		}
 		f(ast.DirectiveLocation(t.kind), t.name, &t.applied)
 		for _, fd := range t.fields {
