@@ -275,6 +275,16 @@ func TestEventStreamOfAQuery(t *testing.T) {
 	}
 }
 
+// TestSubscriptionOfNothing asks no subgraph, since nothing is left to be asked.
+func TestSubscriptionOfNothing(t *testing.T) {
+	t.Parallel()
+	_, _, url := following(t, nil)
+	l := listen(t, url, `subscription($on: Boolean! = false) { productChanged(id: 1) @include(if: $on) { name } }`)
+	l.hear(`next {"data":{}}`)
+	l.hear("complete")
+	l.hearEnd()
+}
+
 func TestSubscriptionLimit(t *testing.T) {
 	t.Parallel()
 	_, tell, url := following(t, nil, func(o *server.Options) { o.Config.Subscriptions.Streams = 1 })

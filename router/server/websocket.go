@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -286,8 +287,17 @@ func (k *socket) prepare(ctx context.Context, q *request, e *engine) (*operation
 	return op, b, errs
 }
 
+// recovered has a fault in the router cost one operation, and not the process: nobody stands above its goroutine.
+func (k *socket) recovered(op *socketOperation) {
+	if fault := recover(); fault != nil {
+		k.server.log.Error("an operation panicked", "request_id", k.trail.RequestID, "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
+		op.end(coded(execute.CodeInternal, "Something went wrong here: try again, and if it stays so tell us the request id."))
+	}
+}
+
 // run answers an operation.
 func (k *socket) run(ctx context.Context, op *socketOperation, q *request) {
+	defer k.recovered(op)
 	began, s := time.Now(), k.server
 	e := s.engine.Load()
 	asked, b, errs := k.prepare(ctx, q, e)
