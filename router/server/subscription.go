@@ -250,6 +250,7 @@ func (f *follower) rebind(ctx context.Context) error {
 		if err := f.answer(ctx, event); err != nil {
 			return err
 		}
+		old.reuse(event)
 	}
 	f.bound = fresh
 	return nil
@@ -262,6 +263,8 @@ type feed struct {
 	server   *Server
 	queue    chan []byte // closed at the end, when err holds why
 	free     chan []byte
+	waiting  atomic.Int64  // bytes in the queue
+	taken    chan struct{} // told of every event that is taken
 	done     chan struct{}
 	patience time.Duration
 	err      error
@@ -272,7 +275,7 @@ func (s *Server) open(ctx context.Context, b *bound) (*feed, error) {
 	config := b.engine.config.Subscriptions
 	f := &feed{
 		subgraph: b.source.Subgraph, server: s, queue: make(chan []byte, config.Queue), free: make(chan []byte, config.Queue+1),
-		done: make(chan struct{}), patience: config.patience,
+		taken: make(chan struct{}, 1), done: make(chan struct{}), patience: config.patience,
 	}
 	var err error
 	if f.events, err = b.engine.callers.Subscribe(ctx, b.source); err != nil {
@@ -312,24 +315,46 @@ func (f *feed) read() {
 			f.err = err
 			return
 		}
+		if f.err = f.put(event); f.err != nil {
+			if errors.Is(f.err, errBehind) {
+				f.drop()
+				f.events.Close()
+			}
+			return
+		}
+	}
+}
+
+// maxWaiting bounds the bytes of a subscription's events that wait, of which one alone may have more.
+const maxWaiting = 16 << 20
+
+// put waits for a place in the queue.
+func (f *feed) put(event []byte) error {
+	var late *time.Timer
+	for {
+		queue, size := f.queue, int64(len(event))
+		if waiting := f.waiting.Load(); waiting > 0 && waiting+size > maxWaiting {
+			queue = nil
+		}
 		select {
-		case f.queue <- event:
-			continue
+		case queue <- event:
+			f.waiting.Add(size)
+			return nil
 		default:
 		}
-		late := time.NewTimer(f.patience)
+		if late == nil {
+			late = time.NewTimer(f.patience)
+			defer late.Stop()
+		}
 		select {
-		case f.queue <- event:
-			late.Stop()
+		case queue <- event:
+			f.waiting.Add(size)
+			return nil
+		case <-f.taken:
 		case <-f.done:
-			late.Stop()
-			f.err = io.EOF
-			return
+			return io.EOF
 		case <-late.C:
-			f.err = errBehind
-			f.drop()
-			f.events.Close()
-			return
+			return errBehind
 		}
 	}
 }
@@ -345,8 +370,13 @@ func (f *feed) drop() {
 	}
 }
 
-// reuse takes back the buffer of an event.
+// reuse takes back the buffer of an event that was answered.
 func (f *feed) reuse(buffer []byte) {
+	f.waiting.Add(-int64(len(buffer)))
+	select {
+	case f.taken <- struct{}{}:
+	default:
+	}
 	if cap(buffer) > maxKept/8 {
 		return
 	}

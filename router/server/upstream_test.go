@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -160,4 +161,24 @@ func TestQueueIsBounded(t *testing.T) {
 	l.hear(`next {"data":{"productChanged":{"stock":1}}}`)
 	l.hearPart("SUBSCRIPTION_TOO_SLOW")
 	l.hear("complete")
+}
+
+// TestLargeEventsWaitForEachOther has events that are larger than what may wait of them together: all are told.
+func TestLargeEventsWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	_, tell, url := following(t, nil)
+	l := &listener{t: t}
+	resp := l.post(url, `subscription { productChanged(id: 1) { name } }`, []string{"Accept", "text/event-stream"})
+	defer func() { _ = resp.Body.Close() }()
+	up := tell.open()
+	const events, size = 4, 9 << 20
+	go func() {
+		for range events {
+			up.tell <- changed("p1", `,"name":"`+strings.Repeat("x", size)+`"`)
+		}
+		close(up.tell)
+	}()
+	if n, err := io.Copy(io.Discard, resp.Body); err != nil || n < events*size {
+		t.Errorf("%d bytes, %v", n, err)
+	}
 }
