@@ -216,9 +216,6 @@ func (b *builder) presence(at *site) {
 // add asks an item of the objects at a site, for some runtime types, and gives the fields that do: one, or one for each type.
 func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, guard Guard) []*selected {
 	sl := sc.of(it, types)
-	if it.name == typenameField && it.leaf {
-		return []*selected{b.addTypename(at, sl, it)}
-	}
 	var out *typeNode
 	if !it.leaf {
 		if src := b.search.sourceAt(v, types, it); src != nil {
@@ -252,20 +249,6 @@ func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, g
 		fields = append(fields, f)
 	}
 	return fields
-}
-
-func (b *builder) addTypename(at *site, sl *slot, it *item) *selected {
-	for _, f := range at.at.fields {
-		if f.item.name == typenameField && f.slot.key == sl.key {
-			return f
-		}
-	}
-	f := &selected{alias: sl.key, slot: sl, item: it, guard: it.guard}
-	if sl.key == typenameField {
-		f.guard = nil
-	}
-	at.at.fields = append(at.at.fields, f)
-	return f
 }
 
 // conditions gives the types under whose conditions an item is asked: none where it can be asked of the objects as they

@@ -81,10 +81,10 @@ func (b *builder) open(open []*leaf) {
 func (b *builder) put(l *leaf, v *vertex) {
 	at := b.stand(v)
 	switch {
-	case l.item.name == typenameField && l.item.key == "" && v.object:
+	case l.item.name == typenameField && v.object:
 		b.presence(at)
-	case l.item.name == typenameField && l.item.key == "":
-		b.typename(at)
+	case l.item.name == typenameField:
+		b.typename(at) // under its own name: a client's other names for it are the router's to write
 	default:
 		b.add(at, v, l.place.scope, l.item, l.types, l.item.guard)
 	}
