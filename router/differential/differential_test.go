@@ -131,8 +131,12 @@ func newWorld(subgraphs []compose.Subgraph, salt uint64, f faults) (*world, []co
 
 // differ tries one seed.
 func differ(t *testing.T, c *counts, seed uint64) {
+	differBy(t, c, seed, rand.New(rand.NewPCG(seed, 7)))
+}
+
+// differBy tries what r chooses, with the faults of a seed.
+func differBy(t *testing.T, c *counts, seed uint64, r *rand.Rand) {
 	c.seeds.Add(1)
-	r := rand.New(rand.NewPCG(seed, 7))
 	g := randomSubgraphs(r)
 	w, refused, err := newWorld(g.subgraphs(), seed, faultsOf(seed))
 	if len(refused) > 0 {
