@@ -43,6 +43,12 @@ func (r *run) rename(f *fetch, path []pathElement) []pathElement {
 	return out
 }
 
+// unasked reports whether a request at the root answers nothing that the client gets: @skip and @include leave all of it
+// out, in a way that the plan could not tell. Then nobody misses its answer.
+func (r *run) unasked(f *fetch) bool {
+	return !f.entity && !f.nested && len(f.keys) > 0 && len(r.locate(f, nil)) == 0
+}
+
 // locate gives the path of the first field that a fetch answers, and that the client gets, of the object at path.
 func (r *run) locate(f *fetch, path []pathElement) []pathElement {
 	for _, key := range f.keys {

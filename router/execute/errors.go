@@ -111,6 +111,9 @@ func (r *run) failed(f *fetch, s *scratch, err error) {
 	errors.As(err, &failure)
 	r.executor.options.Log.WarnContext(r.ctx, "a subgraph gave no answer", "subgraph", f.subgraph, "code", failure.Code,
 		"reason", failure.Message, "cause", failure.Cause, "request_id", r.request.Trail.RequestID)
+	if r.unasked(f) {
+		return
+	}
 	places := slices.Concat(r.places(f, s)...)
 	switch {
 	case len(places) == 0:
@@ -157,7 +160,12 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part in
 		if !f.entity && !f.nested {
 			out.path = r.rename(f, path)
 			if len(path) == 0 {
+				if r.unasked(f) {
+					continue
+				}
 				out.path = r.locate(f, nil)
+			} else if cut, _ := r.visible(out.path); len(cut) == 0 {
+				continue // of a field that @skip and @include leave out in a way that no subgraph could be told
 			}
 			r.addError(out)
 			continue
