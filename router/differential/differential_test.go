@@ -29,7 +29,7 @@ import (
 var (
 	seed       = flag.Uint64("seed", 0, "run TestDifferential for this seed alone, and say more")
 	from       = flag.Uint64("from", 1, "the first seed of TestDifferential")
-	operations = flag.Int64("operations", 20_000, "how many operations TestDifferential asks")
+	operations = flag.Int64("operations", defaultOperations, "how many operations TestDifferential asks")
 	differing  = flag.Int("differences", 1, "how many differences end TestDifferential")
 	verbose    = flag.Bool("tally", false, "tally the reasons why random subgraphs do not compose")
 )
