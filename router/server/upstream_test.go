@@ -108,12 +108,12 @@ func TestSubgraphThatLives(t *testing.T) {
 	t.Parallel()
 	pings := make(chan struct{}, 100)
 	_, tell, url := following(t, nil, func(o *server.Options) {
-		o.Config.Subgraphs.Subscriptions = map[string]server.SubgraphSubscriptions{"products": {Protocol: "ws", Heartbeat: "200ms"}}
+		o.Config.Subgraphs.Subscriptions = map[string]server.SubgraphSubscriptions{"products": {Protocol: "ws", Heartbeat: "1s"}}
 	})
 	tell.pings = pings
 	l := listen(t, url, `subscription { productChanged(id: 1) { name } }`)
 	up := tell.open()
-	for range 3 {
+	for range 2 {
 		await(t, pings, "ping")
 	}
 	up.tell <- changed("p1", `,"name":"N"`)
