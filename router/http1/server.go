@@ -440,6 +440,15 @@ func (b *begun) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// CloseWrite ends what is sent. An http.Server that refuses a request does so and waits before it closes, so that the
+// client gets the refusal and no reset in its place.
+func (b *begun) CloseWrite() error {
+	if c, ok := b.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
 // body is a request's body.
 type body struct{ rest []byte }
 

@@ -117,13 +117,18 @@ func converse(t testing.TB, addr string, raw []byte, piecewise bool) []string {
 	}
 }
 
-// agreed converses until the answers are those that are wanted, a few times at most: a server that closes a connection on
-// which more is on its way resets it, and then its last answer may be lost.
+// agreed converses again where the last answer was lost and nothing else is wrong: a server that closes a connection on
+// which more is on its way resets it. Any other difference stands at once, and so does an answer that is lost each time.
 func agreed(t testing.TB, addr string, raw []byte, piecewise bool, want []string) []string {
 	t.Helper()
 	var got []string
 	for range 10 {
-		if got = converse(t, addr, raw, piecewise); slices.Equal(got, want) || len(got) > len(want) {
+		got = converse(t, addr, raw, piecewise)
+		whole := got
+		if n := len(whole); n > 0 && whole[n-1] == "cut" {
+			whole = whole[:n-1]
+		}
+		if len(whole) != len(want)-1 || !slices.Equal(whole, want[:len(whole)]) {
 			break
 		}
 	}
@@ -167,6 +172,7 @@ var requests = map[string]string{
 	"cut in the head":     "POST /graphql HTTP/1.1\r\nHost: h\r\nContent-Le",
 	"nonsense":            "\x16\x03\x01\x02\x00\x01",
 	"a long body":         "POST /graphql HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 90000\r\n\r\n" + strings.Repeat("y", 90000) + post1,
+	"a header too long":   "POST /graphql HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("y", 2<<20) + "\r\n\r\n",
 	"a fair body":         "POST /graphql HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 30000\r\n\r\n" + strings.Repeat("y", 30000) + post1,
 }
 

@@ -113,7 +113,7 @@ func TestSubgraphThatLives(t *testing.T) {
 	tell.pings = pings
 	l := listen(t, url, `subscription { productChanged(id: 1) { name } }`)
 	up := tell.open()
-	for range 2 {
+	for range 3 {
 		await(t, pings, "ping")
 	}
 	up.tell <- changed("p1", `,"name":"N"`)
