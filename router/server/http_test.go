@@ -47,6 +47,7 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		"a form":                     {"POST", "/graphql", "query=x", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, 415, "UNSUPPORTED_MEDIA_TYPE", plain},
 		"latin-1":                    {"POST", "/graphql", good, map[string]string{"Content-Type": "application/json; charset=iso-8859-1"}, 415, "UNSUPPORTED_MEDIA_TYPE", plain},
 		"put":                        {"PUT", "/graphql", good, nil, 405, "METHOD_NOT_ALLOWED", plain},
+		"posted to the root":         {"POST", "/", good, nil, 404, "NOT_FOUND", plain},
 		"no JSON":                    {"POST", "/graphql", `{"query":`, nil, 400, "BAD_REQUEST", plain},
 		"a list":                     {"POST", "/graphql", `[]`, nil, 400, "BAD_REQUEST", plain},
 		"no query":                   {"POST", "/graphql", `{"variables":{}}`, nil, 400, "QUERY_NEEDED", plain},

@@ -97,6 +97,7 @@ func New(o Options) (*Server, error) {
 	if o.Playground != nil {
 		s.mux.Handle("GET /", o.Playground)
 	}
+	s.mux.HandleFunc("/", elsewhere)
 	return s, nil
 }
 
@@ -171,6 +172,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// elsewhere tells a client that asks where nothing is served, above all one that posts a query to the root, where it is.
+func elsewhere(w http.ResponseWriter, r *http.Request) {
+	x := exchange{w: w, r: r, id: w.Header().Get("X-Request-Id"), media: plainJSON}
+	x.refuse(&problem{http.StatusNotFound, "NOT_FOUND", "Nothing is served here: GraphQL is asked at /graphql."})
 }
 
 // sane tells a request id that can be taken over: short, and nothing but letters, digits, hyphens and underscores.
