@@ -8,10 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/lethe/lethe/bench/gateways/floor"
 	"github.com/lethe/lethe/bench/gateways/load"
 	"github.com/lethe/lethe/bench/gateways/process"
 )
@@ -20,8 +22,30 @@ import (
 const (
 	nameLethe         = "lethe"
 	nameFloorFastHTTP = "floor-fasthttp"
+	nameFloorHTTP1    = "floor-http1"
 	nameFloorNetHTTP  = "floor-nethttp"
 )
+
+// null is a null router.
+type null struct {
+	name, kind string
+	serve      func(address string, s *floor.Script) error
+}
+
+// floors gives the null routers in the order of reports: on fasthttp, on the client and server of Lethe's router, and on
+// net/http.
+func floors() []null {
+	return []null{
+		{nameFloorFastHTTP, "fasthttp", floor.FastHTTP},
+		{nameFloorHTTP1, "http1", floor.HTTP1},
+		{nameFloorNetHTTP, "nethttp", floor.NetHTTP},
+	}
+}
+
+// isFloor reports whether a router is a null router.
+func isFloor(name string) bool {
+	return slices.ContainsFunc(floors(), func(n null) bool { return n.name == name })
+}
 
 // candidate is a router to be measured.
 type candidate struct {
@@ -41,15 +65,13 @@ type files struct {
 
 // candidates gives the routers that o asks for, the floors first. The error says why those from npm are not among them.
 func candidates(o *options, f files, dir string) ([]candidate, error) {
-	all := []candidate{
-		{name: nameFloorFastHTTP, command: func(port string) []string {
-			return []string{f.self, partFloor, "fasthttp", "127.0.0.1:" + port, f.script}
-		}},
-		{name: nameFloorNetHTTP, command: func(port string) []string {
-			return []string{f.self, partFloor, "nethttp", "127.0.0.1:" + port, f.script}
-		}},
-		{name: nameLethe, command: func(port string) []string { return letheCommand(o, f, port) }},
+	var all []candidate
+	for _, n := range floors() {
+		all = append(all, candidate{name: n.name, command: func(port string) []string {
+			return []string{f.self, partFloor, n.kind, "127.0.0.1:" + port, f.script}
+		}})
 	}
+	all = append(all, candidate{name: nameLethe, command: func(port string) []string { return letheCommand(o, f, port) }})
 	others, missing := javascript(o, f, dir)
 	all = append(all, others...)
 	for _, p := range o.peers {

@@ -84,11 +84,10 @@ func serveFloor(args []string) error {
 	if err != nil {
 		return err
 	}
-	switch args[0] {
-	case "nethttp":
-		return floor.NetHTTP(args[1], s)
-	case "fasthttp":
-		return floor.FastHTTP(args[1], s)
+	for _, f := range floors() {
+		if f.kind == args[0] {
+			return f.serve(args[1], s)
+		}
 	}
 	return fmt.Errorf("there is no null router of the kind %q", args[0])
 }

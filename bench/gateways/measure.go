@@ -22,7 +22,10 @@ import (
 type sample struct {
 	RequestsPerSecond float64 `json:"requestsPerSecond"`
 	// CPU is microseconds of user and system time per request.
-	CPU         float64 `json:"cpuMicroseconds"`
+	CPU float64 `json:"cpuMicroseconds"`
+	// User and System are the parts of it that the program itself took, and the kernel for it.
+	User        float64 `json:"userMicroseconds"`
+	System      float64 `json:"systemMicroseconds"`
 	P50         float64 `json:"p50Milliseconds"`
 	P95         float64 `json:"p95Milliseconds"`
 	P99         float64 `json:"p99Milliseconds"`
@@ -256,7 +259,9 @@ func (r *rig) sample(ctx context.Context, one *running) (m sample, err error) {
 	n := float64(got.Requests)
 	return sample{
 		RequestsPerSecond: n / got.Took.Seconds(),
-		CPU:               float64((after.CPU - before.CPU).Microseconds()) / n,
+		CPU:               float64((after.CPU() - before.CPU()).Microseconds()) / n,
+		User:              float64((after.User - before.User).Microseconds()) / n,
+		System:            float64((after.System - before.System).Microseconds()) / n,
 		P50:               milliseconds(got.Quantile(0.5)), P95: milliseconds(got.Quantile(0.95)), P99: milliseconds(got.Quantile(0.99)),
 		Fetches:    float64(askedAfter.Requests-asked.Requests) / n,
 		ResidentMB: megabytes(after.Resident), PeakMB: megabytes(after.Peak),
@@ -315,6 +320,6 @@ func (r *rig) profileRouter(ctx context.Context, s *load.Scenario) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d requests in %v, %.0f µs of CPU each, %.0f MB at most: %[5]s and, half way, %[5]s.heap\n", got.Requests, got.Took.Round(time.Millisecond), float64(used.CPU.Microseconds())/float64(got.Requests), megabytes(used.Peak), r.profile)
+	fmt.Printf("%d requests in %v, %.0f µs of CPU each, %.0f MB at most: %[5]s and, half way, %[5]s.heap\n", got.Requests, got.Took.Round(time.Millisecond), float64(used.CPU().Microseconds())/float64(got.Requests), megabytes(used.Peak), r.profile)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -82,7 +83,7 @@ func (t *table) summarise() {
 			cpu = append(cpu, s.CPU)
 		}
 		r.Spread = (slices.Max(cpu) - slices.Min(cpu)) / r.Median.CPU
-		if r.Router == nameFloorFastHTTP || r.Router == nameFloorNetHTTP {
+		if isFloor(r.Router) {
 			floors[r.Router] = r.Median.CPU
 		}
 	}
@@ -106,6 +107,8 @@ func medians(samples []sample) sample {
 	out := sample{
 		RequestsPerSecond: of(func(s *sample) float64 { return s.RequestsPerSecond }),
 		CPU:               of(func(s *sample) float64 { return s.CPU }),
+		User:              of(func(s *sample) float64 { return s.User }),
+		System:            of(func(s *sample) float64 { return s.System }),
 		P50:               of(func(s *sample) float64 { return s.P50 }),
 		P95:               of(func(s *sample) float64 { return s.P95 }),
 		P99:               of(func(s *sample) float64 { return s.P99 }),
@@ -123,18 +126,36 @@ func medians(samples []sample) sample {
 func (t *table) print(w io.Writer) {
 	_, _ = fmt.Fprintf(w, "\n### %s: an answer of %d bytes; the floors send %d requests in %d steps\n\n", t.Scenario, t.AnswerBytes, t.Requests, t.Steps)
 	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	_, _ = fmt.Fprintln(tw, "| router\t| CPU µs/request\t| ± %\t| to fasthttp floor\t| to net/http floor\t| requests/s\t| p50 ms\t| p95 ms\t| p99 ms\t| MB: first round, last, peak\t| subgraph requests\t| load\t|")
-	_, _ = fmt.Fprintln(tw, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+	heads := []string{"router", "CPU µs/request", "± %", "user", "system"}
+	for _, n := range floors() {
+		heads = append(heads, "to "+n.kind+" floor")
+	}
+	heads = append(heads, "requests/s", "p50 ms", "p95 ms", "p99 ms", "MB: first round, last, peak", "subgraph requests", "load")
+	line(tw, heads...)
+	line(tw, slices.Repeat([]string{"---"}, len(heads))...)
 	for _, r := range t.Rows {
 		m := r.Median
-		_, _ = fmt.Fprintf(tw, "| %s\t| %.0f\t| %.0f\t| %s\t| %s\t| %.0f\t| %.1f\t| %.1f\t| %.1f\t| %.0f, %.0f, %.0f\t| %.2f\t| %.1f\t|\n",
-			r.Router, m.CPU, 50*r.Spread, ratio(r.Ratios, nameFloorFastHTTP), ratio(r.Ratios, nameFloorNetHTTP), m.RequestsPerSecond, m.P50, m.P95, m.P99, r.Samples[0].ResidentMB, r.Samples[len(r.Samples)-1].ResidentMB, m.PeakMB, m.Fetches, m.LoadAverage)
+		cells := []string{r.Router, number(m.CPU, 0), number(50*r.Spread, 0), number(m.User, 0), number(m.System, 0)}
+		for _, n := range floors() {
+			cells = append(cells, ratio(r.Ratios, n.name))
+		}
+		memory := number(r.Samples[0].ResidentMB, 0) + ", " + number(r.Samples[len(r.Samples)-1].ResidentMB, 0) + ", " + number(m.PeakMB, 0)
+		cells = append(cells, number(m.RequestsPerSecond, 0), number(m.P50, 1), number(m.P95, 1), number(m.P99, 1), memory, number(m.Fetches, 2), number(m.LoadAverage, 1))
+		line(tw, cells...)
 	}
 	_ = tw.Flush() // to the terminal
 	for _, f := range t.Failed {
 		_, _ = fmt.Fprintf(w, "\n%s could not be measured: %s\n", f.Router, f.Why)
 	}
 }
+
+// line writes a row of a table in Markdown to a writer that aligns the cells.
+func line(w io.Writer, cells ...string) {
+	_, _ = fmt.Fprintln(w, "| "+strings.Join(cells, "\t| ")+"\t|") // to the terminal
+}
+
+// number writes f with so many digits after the point.
+func number(f float64, digits int) string { return strconv.FormatFloat(f, 'f', digits, 64) }
 
 func ratio(ratios map[string]float64, name string) string {
 	if ratios[name] == 0 {

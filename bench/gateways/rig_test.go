@@ -69,8 +69,8 @@ func testSet(t *testing.T, set *scenario.Set) {
 		if n > requests || len(script.Steps) > steps {
 			t.Errorf("%s: %d requests in %d steps, and the best have %d in %d", s.Name, n, len(script.Steps), requests, steps)
 		}
-		for kind, run := range map[string]func(string, *floor.Script) error{"nethttp": floor.NetHTTP, "fasthttp": floor.FastHTTP} {
-			nullRouter(t, kind, run, s, script)
+		for _, n := range floors() {
+			nullRouter(t, n.kind, n.serve, s, script)
 		}
 	}
 	counts, err := b.counts(t.Context())

@@ -34,7 +34,7 @@ func (r *rig) measureTrouble(ctx context.Context, set *scenario.Set) error {
 	_, _ = fmt.Fprintln(tw, "| router\t| "+inTrouble+"\t| light p50 ms\t| light p99 ms\t| heavy p50 ms\t| heavy p99 ms\t| peak MB\t|")
 	_, _ = fmt.Fprintln(tw, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
 	for _, c := range list {
-		if c.name == nameFloorFastHTTP || c.name == nameFloorNetHTTP {
+		if isFloor(c.name) {
 			continue // they know one scenario
 		}
 		if err := r.troubleOf(ctx, c, scenarios, tw); err != nil {

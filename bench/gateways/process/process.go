@@ -71,11 +71,17 @@ func (p *Process) Stop(ctx context.Context) {
 
 // Usage is what a program and its children took.
 type Usage struct {
-	// CPU is user and system time since the start.
-	CPU time.Duration
+	// User is the time since the start in the program itself, and System in the kernel for it.
+	User, System time.Duration
 	// Resident is the memory in bytes at this moment, and Peak the sum of the processes' highest.
 	Resident, Peak int64
+	// Own is the part of the resident memory that is the processes' own, and Files that of files which they map, such as
+	// the program.
+	Own, Files int64
 }
+
+// CPU is user and system time.
+func (u Usage) CPU() time.Duration { return u.User + u.System }
 
 // Usage reads what the program's process group took, from /proc.
 func (p *Process) Usage() (Usage, error) {
@@ -86,15 +92,14 @@ func (p *Process) Usage() (Usage, error) {
 	}
 	found := false
 	for _, dir := range dirs {
-		group, cpu, err := stat(dir)
+		group, user, system, err := stat(dir)
 		if err != nil || group != p.cmd.Process.Pid {
 			continue // it has ended meanwhile, or is another's
 		}
 		found = true
-		out.CPU += cpu
-		now, peak := memory(dir)
-		out.Resident += now
-		out.Peak += peak
+		out.User += user
+		out.System += system
+		out.addMemory(dir)
 	}
 	if !found {
 		return out, errors.New("the process has ended")
@@ -103,33 +108,34 @@ func (p *Process) Usage() (Usage, error) {
 }
 
 // stat reads the process group and the CPU time of a process, with that of its children that have ended (proc(5)).
-func stat(dir string) (group int, cpu time.Duration, err error) {
+func stat(dir string) (group int, user, system time.Duration, err error) {
 	text, err := os.ReadFile(dir + "/stat")
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	// The second field is the program's name in parentheses and may hold anything.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) < 15 {
-		return 0, 0, fmt.Errorf("%s/stat has %d fields", dir, len(fields))
+		return 0, 0, 0, fmt.Errorf("%s/stat has %d fields", dir, len(fields))
 	}
 	if group, err = strconv.Atoi(fields[2]); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
-	for _, f := range fields[11:15] { // utime, stime, cutime, cstime
-		ticks, err := strconv.Atoi(f)
+	for i, into := range []*time.Duration{&user, &system, &user, &system} { // utime, stime, cutime, cstime
+		ticks, err := strconv.Atoi(fields[11+i])
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
-		cpu += time.Duration(ticks) * time.Second / ticksPerSecond
+		*into += time.Duration(ticks) * time.Second / ticksPerSecond
 	}
-	return group, cpu, nil
+	return group, user, system, nil
 }
 
-func memory(dir string) (now, peak int64) {
+// addMemory adds what a process holds, unless it has ended meanwhile.
+func (u *Usage) addMemory(dir string) {
 	text, err := os.ReadFile(dir + "/status")
 	if err != nil {
-		return 0, 0
+		return
 	}
 	for line := range strings.Lines(string(text)) {
 		name, rest, _ := strings.Cut(line, ":")
@@ -143,10 +149,13 @@ func memory(dir string) (now, peak int64) {
 		}
 		switch name {
 		case "VmRSS":
-			now = kilobytes << 10
+			u.Resident += kilobytes << 10
 		case "VmHWM":
-			peak = kilobytes << 10
+			u.Peak += kilobytes << 10
+		case "RssAnon":
+			u.Own += kilobytes << 10
+		case "RssFile":
+			u.Files += kilobytes << 10
 		}
 	}
-	return now, peak
 }

@@ -31,7 +31,7 @@ func TestUsageCountsChildren(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.CPU < 20*time.Millisecond || u.Resident < 100<<10 || u.Peak < u.Resident {
+	if u.CPU() < 20*time.Millisecond || u.CPU() != u.User+u.System || u.Resident < 100<<10 || u.Peak < u.Resident || u.Own <= 0 || u.Files <= 0 || u.Own+u.Files > u.Resident {
 		t.Errorf("%+v", u)
 	}
 	if err := in.Close(); err != nil {
