@@ -22,7 +22,12 @@ type backend struct {
 }
 
 func startBackend(ctx context.Context, self, set, cores string) (*backend, error) {
-	cmd := pinned(cores, []string{self, partSubgraphs, set}, nil)
+	return startSubgraphs(ctx, cores, self, partSubgraphs, set)
+}
+
+// startSubgraphs starts a part of the rig that writes the addresses of subgraphs as a line of JSON.
+func startSubgraphs(ctx context.Context, cores string, line ...string) (*backend, error) {
+	cmd := pinned(cores, line, nil)
 	lines, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe: %w", err)

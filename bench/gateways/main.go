@@ -34,6 +34,8 @@ func run(ctx context.Context, args []string) error {
 			return serveSubgraphs(ctx, args[1:])
 		case partFloor:
 			return serveFloor(args[1:])
+		case partLarge:
+			return serveLarge(ctx, args[1:])
 		case partRouter:
 			return serveRouter(ctx, args[1:])
 		}

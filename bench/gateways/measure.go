@@ -71,6 +71,9 @@ func measure(ctx context.Context, o *options) error {
 			return err
 		}
 	}
+	if o.large {
+		return r.measureLarge(ctx, rest)
+	}
 	sets, err := selected(o.scenarios)
 	if err != nil {
 		return err

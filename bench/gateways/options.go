@@ -25,6 +25,7 @@ type options struct {
 	json      string
 	profile   string
 	trouble   bool
+	large     bool
 	count     bool // instructions
 	baseline  string
 	update    bool
@@ -84,6 +85,7 @@ func readOptions(args []string) (*options, error) {
 	f.StringVar(&o.json, "json", "", "`file` for the report as JSON")
 	f.StringVar(&o.profile, "profile", "", "in place of measuring, write a CPU profile of Lethe's router under one scenario to this `file`, and one of the heap to FILE.heap; with -instructions, Callgrind's profile of them")
 	f.BoolVar(&o.trouble, "trouble", false, "in place of measuring costs, measure how long light requests take beside heavy ones whose subgraph reviews waits 2 s with 1 answer in 100")
+	f.BoolVar(&o.large, "large", false, "in place of measuring costs, measure what answers of 20 MB take: memory, CPU time, time to the first byte; -scenarios may be list or entities")
 	f.BoolVar(&o.count, "instructions", false, "in place of measuring, count the instructions per request with Callgrind and fail where they rose by more than a tenth")
 	f.StringVar(&o.baseline, "baseline", "bench/gateways/baseline.json", "`file` with the instructions that were agreed")
 	f.BoolVar(&o.update, "update", false, "with -instructions, write the baseline")

@@ -107,6 +107,14 @@ func (p *Process) Usage() (Usage, error) {
 	return out, nil
 }
 
+// ResetPeak gives what the program takes and has its peak begin anew at that (proc(5), clear_refs).
+func (p *Process) ResetPeak() (Usage, error) {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0); err != nil {
+		return Usage{}, fmt.Errorf("reset the peak: %w", err)
+	}
+	return p.Usage()
+}
+
 // stat reads the process group and the CPU time of a process, with that of its children that have ended (proc(5)).
 func stat(dir string) (group int, user, system time.Duration, err error) {
 	text, err := os.ReadFile(dir + "/stat")
