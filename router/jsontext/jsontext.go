@@ -3,9 +3,8 @@
 package jsontext
 
 import (
-	"encoding/binary"
+	"bytes"
 	"errors"
-	"math/bits"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -89,32 +88,14 @@ func (s *Scanner) Key() (from, to int, err error) {
 	return from, to, nil
 }
 
-const (
-	low  = 0x0101010101010101
-	high = 0x8080808080808080
-)
-
 // String takes the string that begins at Pos and gives where its text stands, escapes left as they are.
 func (s *Scanner) String() (from, to int, err error) {
 	if s.Pos >= len(s.Data) || s.Data[s.Pos] != '"' {
 		return 0, 0, ErrSyntax
 	}
-	b, i := s.Data, s.Pos+1
-	from = i
-	for {
-		// Eight bytes at a time while none of them is a quote, a backslash, a control character or beyond ASCII. Each term
-		// may mark a byte wrongly only above one that it marks rightly, so the lowest mark is right.
-		for i+8 <= len(b) {
-			w := binary.LittleEndian.Uint64(b[i:])
-			quote, back := w^(low*'"'), w^(low*'\\')
-			marks := ((quote-low)&^quote | (back-low)&^back | (w-low*0x20)&^w | w) & high
-			if marks != 0 {
-				i += bits.TrailingZeros64(marks) / 8
-				break
-			}
-			i += 8
-		}
-		if i >= len(b) {
+	b, from := s.Data, s.Pos+1
+	for i := from; ; {
+		if i += plain(b[i:]); i >= len(b) {
 			return 0, 0, ErrSyntax
 		}
 		switch c := b[i]; {
@@ -127,16 +108,16 @@ func (s *Scanner) String() (from, to int, err error) {
 				return 0, 0, ErrSyntax
 			}
 			i += n
-		case c < 0x20:
-			return 0, 0, ErrSyntax
 		case c < utf8.RuneSelf:
-			i++
+			return 0, 0, ErrSyntax // a control character
 		default:
-			r, n := utf8.DecodeRune(b[i:])
-			if r == utf8.RuneError && n == 1 {
-				return 0, 0, ErrSyntax
+			for i < len(b) && b[i] >= utf8.RuneSelf {
+				r, n := utf8.DecodeRune(b[i:])
+				if r == utf8.RuneError && n == 1 {
+					return 0, 0, ErrSyntax
+				}
+				i += n
 			}
-			i += n
 		}
 	}
 }
@@ -280,14 +261,13 @@ func (s *Scanner) Value() ([]byte, error) {
 // without its pair becomes U+FFFD.
 func AppendText(dst, content []byte) []byte {
 	for i := 0; i < len(content); {
-		c := content[i]
-		if c != '\\' {
-			dst = append(dst, c)
-			i++
-			continue
+		n := bytes.IndexByte(content[i:], '\\')
+		if n < 0 {
+			return append(dst, content[i:]...)
 		}
-		n := escape(content[i:])
-		if n == 0 {
+		dst = append(dst, content[i:i+n]...)
+		i += n
+		if n = escape(content[i:]); n == 0 {
 			return dst
 		}
 		switch content[i+1] {
