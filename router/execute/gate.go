@@ -2,74 +2,179 @@ package execute
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
 
-// gate bounds the memory of the requests under way: those beyond it wait for their turn, in the order in which they came.
-// What a request will hold is taken from the ones before it of the same program.
+// gate bounds the memory of the requests under way. What a request will hold is taken from the ones before it of the same
+// program, and those for which there is no room wait: for so long at most, and so many. The rest are refused, before
+// anything is held for them.
+//
+// A program whose subgraph is slow holds what it has for long. So no program takes more than its share of the budget, room
+// that becomes free goes to the program that holds least, and requests that hold next to nothing never wait.
 type gate struct {
 	budget int64
+	// little is what a request may hold that never waits.
+	little int64
+	// length bounds the requests that wait, and patience how long each does; without bound where they are 0.
+	length   int
+	patience time.Duration
 
 	mu      sync.Mutex
 	held    int64
-	waiting []*waiter
+	waiting int
+	queues  []*queue // those in which somebody waits
+}
+
+// queue is a program's requests at the gate. It is the gate's to read and write.
+type queue struct {
+	held    int64
+	waiting []*waiter // in the order in which they came
+	// moved is when somebody last came in who had not waited for long, or the first began to wait.
+	moved time.Time
 }
 
 type waiter struct {
 	weight int64
+	since  time.Time
 	let    chan struct{}
 }
 
-// enter waits until there is room, or the request's time is over: then it goes in all the same, and fails soon.
-func (g *gate) enter(ctx context.Context, deadline time.Time, weight int64) {
+// enter waits until there is room, and reports false where the request is refused instead. One that must not be refused
+// goes in when its time is over all the same, and fails soon.
+func (g *gate) enter(ctx context.Context, deadline time.Time, q *queue, weight int64, must bool) bool {
 	g.mu.Lock()
-	if len(g.waiting) == 0 && g.fits(weight) {
-		g.held += weight
+	if weight <= g.little || g.waiting == 0 && g.fits(q, weight) {
+		g.take(q, weight)
 		g.mu.Unlock()
-		return
+		return true
 	}
-	w := &waiter{weight, make(chan struct{})}
-	g.waiting = append(g.waiting, w)
+	now := time.Now()
+	if !must && g.full(q, now) {
+		g.mu.Unlock()
+		return false
+	}
+	w := g.line(q, weight, now)
+	g.admit(now)
 	g.mu.Unlock()
 	var late <-chan time.Time
+	if g.patience > 0 && !must {
+		if last := now.Add(g.patience); deadline.IsZero() || last.Before(deadline) {
+			deadline = last
+		}
+	}
 	if !deadline.IsZero() {
-		timer := time.NewTimer(time.Until(deadline))
+		timer := time.NewTimer(deadline.Sub(now))
 		defer timer.Stop()
 		late = timer.C
 	}
 	select {
 	case <-w.let:
-		return
+		return true
 	case <-ctx.Done():
 	case <-late:
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i, other := range g.waiting {
-		if other == w {
-			g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
-			g.held += weight
-			return
-		}
+	i := slices.Index(q.waiting, w)
+	if i < 0 {
+		return true // it was let in at the same moment
 	}
+	g.remove(q, i)
+	if must {
+		g.take(q, weight)
+	}
+	g.admit(time.Now())
+	return must
+}
+
+// full reports whether a request that would wait is refused at once: where as many wait as may, and where nobody has come in
+// for so long without waiting for half of what is allowed, so that this one would wait in vain, most likely.
+func (g *gate) full(q *queue, now time.Time) bool {
+	return g.length > 0 && g.waiting >= g.length || g.patience > 0 && len(q.waiting) > 0 && now.Sub(q.moved) > g.patience
+}
+
+// line puts a request at the end of its queue.
+func (g *gate) line(q *queue, weight int64, now time.Time) *waiter {
+	w := &waiter{weight, now, make(chan struct{})}
+	if len(q.waiting) == 0 {
+		q.moved = now
+		g.queues = append(g.queues, q)
+	}
+	q.waiting = append(q.waiting, w)
+	g.waiting++
+	return w
+}
+
+func (g *gate) remove(q *queue, i int) {
+	q.waiting = slices.Delete(q.waiting, i, i+1)
+	g.waiting--
+	if len(q.waiting) == 0 {
+		at := slices.Index(g.queues, q)
+		g.queues = slices.Delete(g.queues, at, at+1)
+	}
+}
+
+func (g *gate) take(q *queue, weight int64) {
+	g.held += weight
+	q.held += weight
 }
 
 // fits reports whether a request has room. One alone always has.
-func (g *gate) fits(weight int64) bool {
-	return g.budget <= 0 || g.held == 0 || g.held+weight <= g.budget
+func (g *gate) fits(q *queue, weight int64) bool {
+	return g.budget <= 0 || g.held == 0 || g.held+weight <= g.budget && g.within(q, weight)
 }
 
-func (g *gate) leave(weight int64) {
+// within reports whether a program stays within its share: three quarters of the budget.
+func (g *gate) within(q *queue, weight int64) bool {
+	return q.held == 0 || q.held+weight <= g.budget-g.budget/4
+}
+
+func (g *gate) leave(q *queue, weight int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.held -= weight
-	n := 0
-	for ; n < len(g.waiting) && g.fits(g.waiting[n].weight); n++ {
-		g.held += g.waiting[n].weight
-		close(g.waiting[n].let)
+	q.held -= weight
+	if g.waiting > 0 {
+		g.admit(time.Now())
 	}
-	if n > 0 {
-		g.waiting = append(g.waiting[:0], g.waiting[n:]...)
+}
+
+// admit lets in those whose turn it is. Where the one whose turn it is has no room yet, it is kept for it.
+func (g *gate) admit(now time.Time) {
+	for {
+		q := g.next()
+		if q == nil {
+			return
+		}
+		w := q.waiting[0]
+		if !g.fits(q, w.weight) {
+			return
+		}
+		g.take(q, w.weight)
+		if now.Sub(w.since) <= g.patience/2 {
+			q.moved = now
+		}
+		g.remove(q, 0)
+		close(w.let)
 	}
+}
+
+// next gives the queue whose turn it is: of those within their share the one that holds least.
+func (g *gate) next() *queue {
+	var next *queue
+	for _, q := range g.queues {
+		if (next == nil || q.held < next.held) && (g.held == 0 || g.within(q, q.waiting[0].weight)) {
+			next = q
+		}
+	}
+	return next
+}
+
+// waits gives how many requests wait.
+func (g *gate) waits() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.waiting
 }

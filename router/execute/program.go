@@ -32,7 +32,8 @@ type Program struct {
 	declarations [][]byte
 	// representations is the variable that entity fetches pass: a name that the operation has for none of its own.
 	representations string
-	weight          atomic.Int64 // bytes that the answers to a request take
+	weight          atomic.Int64 // bytes that the answers to a request take; 0 while none was executed
+	queue           queue
 }
 
 // condition is what a bit of a request's mask stands for.

@@ -61,6 +61,9 @@ type Caller interface {
 // Outcome is what became of a request.
 type Outcome struct {
 	Errors int // in the response
+	// Refused tells that nothing was asked of any subgraph and there is no response: memory is short, and too many requests
+	// wait for it already.
+	Refused bool
 }
 
 // Options shape an executor.
@@ -76,7 +79,11 @@ type Options struct {
 	// MemoryBudget bounds, in bytes, what the subgraphs' answers to all requests under way take: requests beyond it wait. 0
 	// is no bound.
 	MemoryBudget int64
-	Log          *slog.Logger
+	// QueueLength bounds the requests that wait for memory, and QueueTime how long: those beyond it are refused. 0 is no
+	// bound.
+	QueueLength int
+	QueueTime   time.Duration
+	Log         *slog.Logger
 }
 
 // Executor runs programs.
@@ -89,8 +96,20 @@ type Executor struct {
 
 // New gives an executor that reaches subgraphs through caller.
 func New(caller Caller, options Options) *Executor {
-	return &Executor{caller: caller, options: options, gate: gate{budget: options.MemoryBudget}}
+	return &Executor{caller: caller, options: options, gate: gate{
+		budget: options.MemoryBudget, little: options.MemoryBudget / littlePart, length: options.QueueLength, patience: options.QueueTime,
+	}}
 }
+
+// A request is taken to hold one part in so many of the budget while its operation was never executed, and never waits where
+// it holds one in so many at most.
+const (
+	unknownPart = 64
+	littlePart  = 1024
+)
+
+// Waiting gives how many requests wait for memory.
+func (e *Executor) Waiting() int { return e.gate.waits() }
 
 // run is the state of one request. It is reused.
 type run struct {
@@ -109,12 +128,22 @@ type run struct {
 	delivery *delivery // nil where the response is sent whole
 }
 
-// Execute runs a program and appends the response, a whole JSON document, to dst.
+// Execute runs a program and appends the response, a whole JSON document, to dst. The requests of a program are one
+// executor's alone.
 func (e *Executor) Execute(ctx context.Context, p *Program, req Request, dst []byte) ([]byte, Outcome) {
 	return e.execute(ctx, p, req, nil, dst)
 }
 
 func (e *Executor) execute(ctx context.Context, p *Program, req Request, event, dst []byte) ([]byte, Outcome) {
+	weight := p.weight.Load()
+	if weight == 0 {
+		weight = e.gate.budget / unknownPart
+	}
+	// The events of a subscription are never refused: its client could not ask for them again.
+	if !e.gate.enter(ctx, req.Deadline, &p.queue, weight, event != nil) {
+		return dst, Outcome{Refused: true}
+	}
+	defer e.gate.leave(&p.queue, weight)
 	r, _ := e.pool.Get().(*run)
 	if r == nil {
 		r = &run{}
@@ -122,9 +151,6 @@ func (e *Executor) execute(ctx context.Context, p *Program, req Request, event, 
 	defer r.release(e)
 	r.ctx, r.executor, r.program, r.request, r.event = ctx, e, p, req, event
 	r.mask = p.mask(req)
-	weight := p.weight.Load()
-	e.gate.enter(ctx, req.Deadline, weight)
-	defer e.gate.leave(weight)
 	r.prepare(len(p.fetches))
 	r.start()
 	r.left.Wait()
@@ -146,7 +172,7 @@ func (p *Program) weigh(answers []answer) {
 		}
 	}
 	before := p.weight.Load()
-	if size = max(size, before-before/16); size != before {
+	if size = max(size, before-before/16, 1); size != before {
 		p.weight.Store(size)
 	}
 }

@@ -33,21 +33,24 @@ type Config struct {
 	Uploads          Uploads          `yaml:"uploads" doc:"Files that clients send."`
 	TrustedDocuments TrustedDocuments `yaml:"trustedDocuments" doc:"Operations that are known before clients ask for them."`
 
-	timeout time.Duration
+	timeout   time.Duration
+	queueTime time.Duration
 }
 
 // Limits bound requests and answers. The limits on operations are those of [prepare.Limits].
 type Limits struct {
-	BodyBytes             int  `yaml:"bodyBytes" doc:"Bytes of a request: 1 MiB by default."`
-	SubgraphResponseBytes int  `yaml:"subgraphResponseBytes" doc:"Bytes of a subgraph's answer: 64 MiB by default."`
-	BatchSize             *int `yaml:"batchSize" doc:"Operations in one request: 10 by default, 0 to take them only one at a time."`
-	ConcurrentRequests    int  `yaml:"concurrentRequests" doc:"Requests under way, beyond which clients are told to come again: 1024 by default."`
-	MemoryBytes           int  `yaml:"memoryBytes" doc:"Bytes that the subgraphs' answers to all requests under way may take, beyond which requests wait for their turn: 12 MiB for each core by default."`
-	Tokens                int  `yaml:"tokens" doc:"Tokens of an operation's text: 15000 by default."`
-	Depth                 int  `yaml:"depth" doc:"Levels of nested fields: 50 by default."`
-	Aliases               int  `yaml:"aliases" doc:"Aliases in an operation: 200 by default."`
-	Directives            int  `yaml:"directives" doc:"Directives in an operation: 200 by default."`
-	RootFields            int  `yaml:"rootFields" doc:"Fields of Query or Mutation in an operation: 100 by default."`
+	BodyBytes             int    `yaml:"bodyBytes" doc:"Bytes of a request: 1 MiB by default."`
+	SubgraphResponseBytes int    `yaml:"subgraphResponseBytes" doc:"Bytes of a subgraph's answer: 64 MiB by default."`
+	BatchSize             *int   `yaml:"batchSize" doc:"Operations in one request: 10 by default, 0 to take them only one at a time."`
+	ConcurrentRequests    int    `yaml:"concurrentRequests" doc:"Requests under way, beyond which clients are told to come again: 1024 by default."`
+	MemoryBytes           int    `yaml:"memoryBytes" doc:"Bytes that the subgraphs' answers to all requests under way may take, beyond which requests wait for their turn: 12 MiB for each core by default."`
+	QueueLength           int    `yaml:"queueLength" doc:"Requests that may wait for memory, beyond which clients are told to come again: half of concurrentRequests by default."`
+	QueueTime             string `yaml:"queueTime" doc:"How long a request may wait for memory, such as \"2s\", which is the default: then its client is told to come again."`
+	Tokens                int    `yaml:"tokens" doc:"Tokens of an operation's text: 15000 by default."`
+	Depth                 int    `yaml:"depth" doc:"Levels of nested fields: 50 by default."`
+	Aliases               int    `yaml:"aliases" doc:"Aliases in an operation: 200 by default."`
+	Directives            int    `yaml:"directives" doc:"Directives in an operation: 200 by default."`
+	RootFields            int    `yaml:"rootFields" doc:"Fields of Query or Mutation in an operation: 100 by default."`
 }
 
 // Subgraphs says how subgraphs are asked.
@@ -84,7 +87,7 @@ func ReadConfig(text []byte) (Config, error) {
 
 func (c Config) complete() (Config, error) {
 	for key, v := range map[string]int{
-		"bodyBytes": c.Limits.BodyBytes, "subgraphResponseBytes": c.Limits.SubgraphResponseBytes, "concurrentRequests": c.Limits.ConcurrentRequests, "memoryBytes": c.Limits.MemoryBytes,
+		"bodyBytes": c.Limits.BodyBytes, "subgraphResponseBytes": c.Limits.SubgraphResponseBytes, "concurrentRequests": c.Limits.ConcurrentRequests, "memoryBytes": c.Limits.MemoryBytes, "queueLength": c.Limits.QueueLength,
 		"tokens": c.Limits.Tokens, "depth": c.Limits.Depth, "aliases": c.Limits.Aliases, "directives": c.Limits.Directives, "rootFields": c.Limits.RootFields,
 	} {
 		if v < 0 {
@@ -103,6 +106,7 @@ func (c Config) complete() (Config, error) {
 	set(&c.Limits.SubgraphResponseBytes, 64<<20)
 	set(&c.Limits.ConcurrentRequests, 1024)
 	set(&c.Limits.MemoryBytes, 12<<20*runtime.GOMAXPROCS(0))
+	set(&c.Limits.QueueLength, max(1, c.Limits.ConcurrentRequests/2))
 	if err := c.Subscriptions.complete(); err != nil {
 		return c, err
 	}
@@ -124,6 +128,9 @@ func (c Config) complete() (Config, error) {
 		return c, err
 	}
 	if c.timeout, err = duration("timeout", c.Timeout, 30*time.Second); err != nil {
+		return c, err
+	}
+	if c.queueTime, err = duration("limits.queueTime", c.Limits.QueueTime, 2*time.Second); err != nil {
 		return c, err
 	}
 	if c.PersistedQueries.ttl, err = duration("persistedQueries.ttl", c.PersistedQueries.TTL, 24*time.Hour); err != nil {

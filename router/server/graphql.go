@@ -98,8 +98,7 @@ func (s *Server) answer(x *exchange) {
 	defer x.leave(s)
 	x.entered = int64(max(1, len(x.batch)))
 	if s.inFlight.Add(x.entered) > int64(s.config().Limits.ConcurrentRequests) {
-		x.w.Header().Set("Retry-After", "1")
-		x.refuse(&problem{http.StatusServiceUnavailable, "OVERLOADED", "Too many requests are under way: try again in a moment."})
+		s.overloaded(x, tooMany, "Too many requests are under way: try again in a moment.")
 		return
 	}
 	ctx := x.r.Context()
@@ -179,13 +178,17 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 	}
 	req.Buffer = x
 	var body []byte
+	var outcome execute.Outcome
 	if s.shareable(ctx, x, e, prepared, &req) {
-		body = s.share(ctx, x, e, program, req)
+		body, outcome = s.share(ctx, x, e, program, req)
 	} else {
-		var outcome execute.Outcome
 		body, outcome = e.execute.Execute(ctx, program, req, nil)
-		x.errors = outcome.Errors
 	}
+	if outcome.Refused {
+		s.overloaded(x, noRoom, "Too many large requests are under way: try again in a moment.")
+		return
+	}
+	x.errors = outcome.Errors
 	x.send(http.StatusOK, body)
 	x.bytes = len(body)
 	x.giveBack(body)

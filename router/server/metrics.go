@@ -76,6 +76,9 @@ func newMetrics(s *Server) *metrics {
 			Name: "lethe_router_requests_in_flight", Help: "Requests to /graphql that are under way.",
 		}, func() float64 { return float64(s.inFlight.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "lethe_router_requests_waiting", Help: "Requests to /graphql that wait for memory.",
+		}, func() float64 { return float64(s.engine.Load().execute.Waiting()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lethe_router_prepared_operations", Help: "Operations that are kept ready to run.",
 		}, func() float64 { return float64(s.engine.Load().prepare.Len()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

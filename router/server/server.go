@@ -62,6 +62,7 @@ type Server struct {
 	inFlight atomic.Int64 // requests
 	streams  streams
 	metrics  *metrics
+	overload *overload
 	client   *http.Client
 	hosts    *hosts
 	workers  *execute.Workers
@@ -81,6 +82,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}, hosts: newHosts(), workers: execute.NewWorkers()}
 	s.streams.life, s.streams.stop = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s)
+	s.overload = newOverload(o.Log, s.metrics.registry)
 	var shared persisted.Shared
 	if o.Redis != nil {
 		shared = persisted.Redis{Client: o.Redis, TTL: func() time.Duration { return s.config().PersistedQueries.ttl }}
@@ -143,6 +145,7 @@ func (s *Server) Close() {
 		return true
 	})
 	s.streams.wait(ctx)
+	s.overload.close()
 	s.client.CloseIdleConnections()
 	s.hosts.keep(nil)
 	s.workers.Close()

@@ -98,29 +98,25 @@ func (h *sharing) land(f *flight, hash uint64, answer []byte) {
 
 // share answers an operation together with those that are like it. An answer with errors is told to nobody else, since it
 // may be a passing trouble of one request, and names it.
-func (s *Server) share(ctx context.Context, x *exchange, e *engine, program *execute.Program, req execute.Request) (body []byte) {
+func (s *Server) share(ctx context.Context, x *exchange, e *engine, program *execute.Program, req execute.Request) ([]byte, execute.Outcome) {
 	f, hash, leads := e.sharing.join(program, x.shared)
 	if leads {
 		var answer []byte
 		defer func() { e.sharing.land(f, hash, answer) }()
-		var outcome execute.Outcome
-		body, outcome = e.execute.Execute(ctx, program, req, nil)
-		if x.errors = outcome.Errors; x.errors == 0 {
+		body, outcome := e.execute.Execute(ctx, program, req, nil)
+		if outcome == (execute.Outcome{}) {
 			answer = body
 		}
-		return body
+		return body, outcome
 	}
 	select {
 	case <-f.done:
 	case <-ctx.Done():
 	}
 	if f.landed() {
-		return f.answer
+		return f.answer, execute.Outcome{}
 	}
-	var outcome execute.Outcome
-	body, outcome = e.execute.Execute(ctx, program, req, nil)
-	x.errors = outcome.Errors
-	return body
+	return e.execute.Execute(ctx, program, req, nil)
 }
 
 func (f *flight) landed() bool {

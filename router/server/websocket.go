@@ -307,10 +307,13 @@ func (k *socket) run(ctx context.Context, op *socketOperation, q *request) {
 	}
 	under, most, refusal := &s.streams.running, int64(e.config.Subscriptions.Streams), coded(codeTooMany, "Too many subscriptions are under way: try again in a moment.")
 	if b.alone {
-		under, most, refusal = &s.inFlight, int64(e.config.Limits.ConcurrentRequests), coded("OVERLOADED", "Too many requests are under way: try again in a moment.")
+		under, most, refusal = &s.inFlight, int64(e.config.Limits.ConcurrentRequests), coded(codeOverloaded, "Too many requests are under way: try again in a moment.")
 	}
 	defer under.Add(-1)
 	if under.Add(1) > most {
+		if b.alone {
+			s.overload.shed(tooMany)
+		}
 		op.end(refusal)
 		return
 	}
