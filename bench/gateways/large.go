@@ -127,7 +127,7 @@ func (r *rig) largeOf(ctx context.Context, s *load.Scenario, mode string, client
 	}
 	n, size := float64(clients*largeRequests), float64(len(s.Answer))
 	_, err = fmt.Fprintf(tw, "| %s\t| %s\t| %d\t| %.1f\t| %.0f\t| %.0f\t| %.1f\t| %.2f\t| %.0f\t| %.0f\t| %.0f\t| %.1f\t|\n", s.Name, mode, clients, megabytes(int64(size)), megabytes(idle.Resident),
-		megabytes(used.Peak-idle.Resident), float64(used.Peak-idle.Resident)/size, (allocated-c.before)/n/size, float64((used.CPU-idle.CPU).Milliseconds())/n,
+		megabytes(used.Peak-idle.Resident), float64(used.Peak-idle.Resident)/size, (allocated-c.before)/n/size, float64((used.CPU()-idle.CPU()).Milliseconds())/n,
 		milliseconds(median(c.first)), milliseconds(median(c.whole)), loadAverage())
 	return err
 }
