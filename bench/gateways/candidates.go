@@ -63,8 +63,8 @@ type files struct {
 	script     string // of the null routers
 }
 
-// candidates gives the routers that o asks for, the floors first. The error says why those from npm are not among them.
-func candidates(o *options, f files, dir string) ([]candidate, error) {
+// candidates gives the routers that o asks for, the floors first, and why others are not among them.
+func candidates(o *options, f files, dir string) (out []candidate, missing []failure) {
 	var all []candidate
 	for _, n := range floors() {
 		all = append(all, candidate{name: n.name, command: func(port string) []string {
@@ -72,15 +72,21 @@ func candidates(o *options, f files, dir string) ([]candidate, error) {
 		}})
 	}
 	all = append(all, candidate{name: nameLethe, command: func(port string) []string { return letheCommand(o, f, port) }})
-	others, missing := javascript(o, f, dir)
-	all = append(all, others...)
+	rust, err := hiveRouter(o, f, dir)
+	if err != nil && o.only.takes(nameHiveRouter) {
+		missing = append(missing, failure{nameHiveRouter, err.Error()})
+	}
+	others, err := javascript(o, f, dir)
+	if err != nil && o.only.takesAny(javascriptNames()) {
+		missing = append(missing, failure{"npm", err.Error()})
+	}
+	all = slices.Concat(all, rust, others)
 	for _, p := range o.peers {
 		all = append(all, candidate{name: p.name, command: func(port string) []string {
 			line := strings.NewReplacer("{supergraph}", f.supergraph, "{port}", port).Replace(p.command)
 			return []string{"/bin/sh", "-c", "exec " + line}
 		}})
 	}
-	var out []candidate
 	for _, c := range all {
 		if o.only.takes(c.name) {
 			out = append(out, c)

@@ -12,6 +12,15 @@ import (
 //go:embed peers/*.mjs
 var peerScripts embed.FS
 
+// The gateways from npm.
+const (
+	nameHiveNative     = "hive-gateway-native"
+	nameHiveJavaScript = "hive-gateway"
+	nameApollo         = "apollo-gateway"
+)
+
+func javascriptNames() []string { return []string{nameHiveNative, nameHiveJavaScript, nameApollo} }
+
 // javascript gives the gateways from npm, or why there are none.
 func javascript(o *options, f files, dir string) ([]candidate, error) {
 	node, err := exec.LookPath("node")
@@ -41,9 +50,9 @@ func javascript(o *options, f files, dir string) ([]candidate, error) {
 	}
 	env := []string{"NODE_ENV=production"}
 	return []candidate{
-		{name: "hive-gateway-native", command: hive("native"), env: env},
-		{name: "hive-gateway", command: hive("javascript"), env: env},
-		{name: "apollo-gateway", env: env, command: func(port string) []string {
+		{name: nameHiveNative, command: hive("native"), env: env},
+		{name: nameHiveJavaScript, command: hive("javascript"), env: env},
+		{name: nameApollo, env: env, command: func(port string) []string {
 			return []string{node, filepath.Join(dir, "apollo.mjs"), f.supergraph, port, modules}
 		}},
 	}, nil

@@ -87,7 +87,7 @@ func measure(ctx context.Context, o *options) error {
 	switch {
 	case o.count:
 		return r.instructions(counts)
-	case o.profile != "", o.trouble:
+	case o.profile != "", o.trouble, o.overload, o.memory > 0:
 		return nil
 	}
 	return rep.write(o.json)
@@ -135,8 +135,13 @@ func (r *rig) set(ctx context.Context, set *scenario.Set, cores string, rep *rep
 	if err := os.WriteFile(r.files.supergraph, []byte(sdl), 0o600); err != nil {
 		return fmt.Errorf("write the supergraph: %w", err)
 	}
-	if r.trouble {
+	switch {
+	case r.trouble:
 		return r.measureTrouble(ctx, set)
+	case r.overload:
+		return r.measureOverload(ctx, set)
+	case r.memory > 0:
+		return r.measureMemory(ctx, set)
 	}
 	for _, s := range set.Scenarios {
 		switch {
@@ -180,9 +185,7 @@ func (r *rig) scenario(ctx context.Context, s *load.Scenario) (*table, error) {
 		}
 	}()
 	list, missing := candidates(r.options, r.files, r.dir)
-	if missing != nil {
-		t.Failed = append(t.Failed, failure{"npm", missing.Error()})
-	}
+	t.Failed = append(t.Failed, missing...)
 	for _, c := range list {
 		one, err := start(ctx, c, r.options, s)
 		if err != nil {
@@ -315,13 +318,17 @@ func (r *rig) profileRouter(ctx context.Context, s *load.Scenario) error {
 	}
 	heap := time.AfterFunc(r.round/2, func() { _, _ = fmt.Fprintln(input, r.profile+".heap") }) // it may have ended
 	defer heap.Stop()
-	got, err := g.Run(ctx, r.clients, r.round)
+	pressed, err := g.Press(ctx, r.clients, r.round, comesAgain)
 	if err != nil {
 		return err
 	}
+	got := &pressed.Served
 	used, err := p.Usage()
 	if err != nil {
 		return err
+	}
+	if pressed.Refused > 0 {
+		fmt.Printf("%d requests were refused. ", pressed.Refused)
 	}
 	fmt.Printf("%d requests in %v, %.0f µs of CPU each, %.0f MB at most: %[5]s and, half way, %[5]s.heap\n", got.Requests, got.Took.Round(time.Millisecond), float64(used.CPU().Microseconds())/float64(got.Requests), megabytes(used.Peak), r.profile)
 	return nil

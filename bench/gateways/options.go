@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,6 +18,7 @@ type options struct {
 	only      list
 	peers     peers
 	modules   string
+	hive      string // Hive Router's binary
 	clients   int
 	rounds    int
 	warmUp    time.Duration
@@ -25,6 +27,8 @@ type options struct {
 	json      string
 	profile   string
 	trouble   bool
+	overload  bool
+	memory    time.Duration // 0 for none
 	large     bool
 	count     bool // instructions
 	baseline  string
@@ -48,6 +52,11 @@ func (l list) takes(name string) bool {
 		}
 	}
 	return len(l) == 0
+}
+
+// takesAny reports whether one of the names is taken.
+func (l list) takesAny(names []string) bool {
+	return slices.ContainsFunc(names, l.takes)
 }
 
 // peer is a router whose command line was given.
@@ -77,6 +86,7 @@ func readOptions(args []string) (*options, error) {
 	f.Var(&o.only, "only", "`names` of the routers, such as lethe,floor-fasthttp; all when left out")
 	f.Var(&o.peers, "peer", "`\"name=command\"` of another router, with {supergraph} and {port} in the command; may be repeated")
 	f.StringVar(&o.modules, "modules", "e2e/clients/node_modules", "`directory` of the npm packages of the gateways in JavaScript")
+	f.StringVar(&o.hive, "hive-router", "hive_router", "the `binary` of Hive Router")
 	f.IntVar(&o.clients, "clients", 50, "how many clients ask at once")
 	f.IntVar(&o.rounds, "rounds", 0, "how many rounds; 3, or 9 with -long")
 	f.DurationVar(&o.warmUp, "warm-up", 0, "how long each router is warmed up; 1s, or 5s with -long")
@@ -85,6 +95,8 @@ func readOptions(args []string) (*options, error) {
 	f.StringVar(&o.json, "json", "", "`file` for the report as JSON")
 	f.StringVar(&o.profile, "profile", "", "in place of measuring, write a CPU profile of Lethe's router under one scenario to this `file`, and one of the heap to FILE.heap; with -instructions, Callgrind's profile of them")
 	f.BoolVar(&o.trouble, "trouble", false, "in place of measuring costs, measure how long light requests take beside heavy ones whose subgraph reviews waits 2 s with 1 answer in 100")
+	f.BoolVar(&o.overload, "overload", false, "in place of measuring costs, have 2000 clients ask heavy requests beside 50 that ask light ones, and measure what Lethe's router serves, what it refuses, and its memory")
+	f.DurationVar(&o.memory, "memory", 0, "in place of measuring costs, load Lethe's router, or those of -only, for this `time` under one scenario, heavy when left out, and print its memory every ten seconds, and how it grows")
 	f.BoolVar(&o.large, "large", false, "in place of measuring costs, measure what answers of 20 MB take: memory, CPU time, time to the first byte; -scenarios may be list or entities")
 	f.BoolVar(&o.count, "instructions", false, "in place of measuring, count the instructions per request with Callgrind and fail where they rose by more than a tenth")
 	f.StringVar(&o.baseline, "baseline", "bench/gateways/baseline.json", "`file` with the instructions that were agreed")
@@ -111,8 +123,17 @@ func readOptions(args []string) (*options, error) {
 	if o.clients < 1 || o.rounds < 1 {
 		return nil, errors.New("there must be a client and a round at least")
 	}
-	if o.trouble {
+	if o.memory < 0 {
+		return nil, errors.New("-memory takes a time above zero")
+	}
+	switch {
+	case o.trouble, o.overload:
 		o.scenarios = list{nameHeavy, nameLight}
+	case o.memory > 0 && len(o.scenarios) == 0:
+		o.scenarios = list{nameHeavy}
+	}
+	if o.memory > 0 && len(o.only) == 0 {
+		o.only = list{nameLethe}
 	}
 	if o.profile != "" && len(o.scenarios) != 1 {
 		return nil, errors.New("-profile needs the one scenario: -scenarios heavy")

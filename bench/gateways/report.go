@@ -101,8 +101,7 @@ func medians(samples []sample) sample {
 		for i := range samples {
 			values = append(values, get(&samples[i]))
 		}
-		slices.Sort(values)
-		return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+		return medianOf(values)
 	}
 	out := sample{
 		RequestsPerSecond: of(func(s *sample) float64 { return s.RequestsPerSecond }),
@@ -120,6 +119,12 @@ func medians(samples []sample) sample {
 		out.PeakMB = max(out.PeakMB, s.PeakMB)
 	}
 	return out
+}
+
+// medianOf gives the middle of some values.
+func medianOf(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
 // print writes the table for people, as Markdown.

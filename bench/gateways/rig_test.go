@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lethe/lethe/bench/gateways/floor"
 	"github.com/lethe/lethe/bench/gateways/load"
+	"github.com/lethe/lethe/bench/gateways/process"
 	"github.com/lethe/lethe/bench/gateways/scenario"
 	"github.com/lethe/lethe/bench/gateways/subgraph"
 	"github.com/lethe/lethe/router/server"
@@ -137,6 +140,9 @@ func TestOptions(t *testing.T) {
 		"-sharing -only apollo":         "",
 		"heavy":                         "everything is a flag",
 		"-clients 0":                    "at least",
+		"-memory 10m -clients 500":      "",
+		"-memory -1s":                   "above zero",
+		"-overload":                     "",
 	} {
 		_, err := readOptions(strings.Fields(args))
 		if got := errorText(err); (want == "") != (got == "") || !strings.Contains(got, want) {
@@ -190,5 +196,47 @@ func TestReport(t *testing.T) {
 	}
 	if err := json.Unmarshal(text, &report{}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestGrowth(t *testing.T) {
+	t.Parallel()
+	var looks []look
+	for i := range 10 {
+		used := process.Usage{Resident: int64(100+i) << 20}
+		if i < 4 { // while it settles it may do as it likes
+			used.Resident = int64(50*i) << 20
+		}
+		looks = append(looks, look{time.Duration(i) * time.Minute, used})
+	}
+	if slope, ok := growth(looks, 4*time.Minute); !ok || math.Abs(slope-10) > 1e-6 {
+		t.Errorf("%v %v", slope, ok)
+	}
+	if _, ok := growth(looks, 8*time.Minute); ok {
+		t.Error("two looks tell nothing")
+	}
+}
+
+// TestHiveRouter holds that its configuration is written as the options have it, and that its absence is told where it was
+// asked for.
+func TestHiveRouter(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	list, err := hiveRouter(&options{hive: "sh", sharing: true}, files{supergraph: "some.graphql"}, dir)
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "hive-router.yaml"))
+	if err != nil || strings.Count(string(text), "enabled: true") != 2 || !strings.Contains(string(text), `"some.graphql"`) {
+		t.Errorf("%s %v", text, err)
+	}
+	if line := strings.Join(list[0].command("1234"), " "); !strings.Contains(line, "PORT=1234 ") {
+		t.Error(line)
+	}
+	for only, want := range map[string]int{nameHiveRouter: 1, nameLethe: 0} {
+		o := &options{hive: filepath.Join(dir, "none"), only: []string{only}}
+		if _, missing := candidates(o, files{}, dir); len(missing) != want {
+			t.Errorf("%s: %v", only, missing)
+		}
 	}
 }
