@@ -54,7 +54,7 @@ const perGraph = 60
 
 // counts is what a test met.
 type counts struct {
-	seeds, composed, asked, runs, invalid, refused, differences atomic.Int64
+	seeds, composed, asked, runs, streamed, invalid, refused, differences atomic.Int64
 
 	mu    sync.Mutex
 	codes map[string]int
@@ -82,8 +82,11 @@ func TestDifferential(t *testing.T) {
 		})
 	}
 	workers.Wait()
-	t.Logf("%d of %d supergraphs compose; %d operations asked in %d ways, %d were invalid, %d refused, %d answers differ",
-		c.composed.Load(), c.seeds.Load(), c.asked.Load(), c.runs.Load(), c.invalid.Load(), c.refused.Load(), c.differences.Load())
+	t.Logf("%d of %d supergraphs compose; %d operations asked in %d ways, of which %d were answered in pieces, %d were invalid, %d refused, %d answers differ",
+		c.composed.Load(), c.seeds.Load(), c.asked.Load(), c.runs.Load(), c.streamed.Load(), c.invalid.Load(), c.refused.Load(), c.differences.Load())
+	if runs, streamed := c.runs.Load(), c.streamed.Load(); streamed < runs/10 {
+		t.Errorf("of %d responses only %d came in pieces", runs, streamed)
+	}
 	if *verbose {
 		t.Log(c.codes)
 	}
@@ -99,6 +102,8 @@ type world struct {
 	services  *services
 	preparer  *prepare.Preparer
 	executor  *execute.Executor
+
+	requests int
 }
 
 func newWorld(subgraphs []compose.Subgraph, salt uint64, f faults) (*world, []compose.Error, error) {
@@ -125,7 +130,7 @@ func newWorld(subgraphs []compose.Subgraph, salt uint64, f faults) (*world, []co
 	if w.preparer, err = prepare.New(w.sg, prepare.Options{}); err != nil {
 		return w, nil, err
 	}
-	w.executor = execute.New(w.services, execute.Options{Log: slog.New(slog.DiscardHandler)})
+	w.executor = execute.New(w.services, execute.Options{Log: slog.New(slog.DiscardHandler), StreamFrom: 1 + int(salt%40)})
 	return w, nil, nil
 }
 
@@ -218,7 +223,7 @@ func (w *world) compare(c *counts, op operation, n int) error {
 	}
 	for i, values := range op.variables {
 		c.runs.Add(1)
-		if err := w.compareRun(prepared, doc, values, (n+i)%2 == 0, strings.Contains(op.text, "@")); err != nil {
+		if err := w.compareRun(c, prepared, doc, values, (n+i)%2 == 0, strings.Contains(op.text, "@")); err != nil {
 			text, _ := json.Marshal(values)
 			return fmt.Errorf("%w\n%s\n%s\n%s\n%s", err, op.text, text, prepared.Program.Plan(), strings.Join(w.services.calls, "\n"))
 		}
@@ -226,7 +231,7 @@ func (w *world) compare(c *counts, op operation, n int) error {
 	return nil
 }
 
-func (w *world) compareRun(prepared *prepare.Prepared, doc *ast.QueryDocument, values map[string]any, moved, conditional bool) error {
+func (w *world) compareRun(c *counts, prepared *prepare.Prepared, doc *ast.QueryDocument, values map[string]any, moved, conditional bool) error {
 	labels := map[string]bool{"moved": moved, "other": !moved, "percent(100)": true, "percent(0)": false}
 	percent := map[string]float64{"moved": 0, "other": 100}
 	if moved {
@@ -241,9 +246,12 @@ func (w *world) compareRun(prepared *prepare.Prepared, doc *ast.QueryDocument, v
 		return fmt.Errorf("the variables are refused: %w", errs)
 	}
 	w.services.reset(labels)
-	answer, _ := w.executor.Execute(context.Background(), prepared.Program, execute.Request{Variables: coerced.JSON, Labels: execute.Labels{Percent: percent}}, nil)
+	answer, err := w.execute(c, prepared.Program, execute.Request{Variables: coerced.JSON, Labels: execute.Labels{Percent: percent}})
 	if w.u.broken {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	if len(w.services.violations) > 0 {
 		return errors.Join(w.services.violations...)

@@ -37,19 +37,14 @@ func (e *Executor) ExecuteIncremental(ctx context.Context, p *Program, req Reque
 		out, outcome := e.Execute(ctx, p, req, nil)
 		return outcome, emit(out, true)
 	}
-	r, _ := e.pool.Get().(*run)
-	if r == nil {
-		r = &run{}
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	r := e.runOf(ctx, p, req)
 	defer func() {
 		cancel(errNotWanted)
 		r.left.Wait()
 		r.delivery, r.sees = nil, nil
 		r.release(e)
 	}()
-	r.ctx, r.executor, r.program, r.request = ctx, e, p, req
-	r.mask = p.mask(req)
 	d := &delivery{run: r, form: form, emit: emit}
 	d.begin()
 	r.delivery = d

@@ -13,13 +13,17 @@ import (
 func (r *run) respond(dst []byte) []byte {
 	dst = append(dst, `{"data":`...)
 	base := r.rootRefs()
-	from := len(dst)
+	from := r.written(dst)
 	dst, ok := r.object(dst, r.program.projection, base)
 	if !ok {
-		dst = append(dst[:from], "null"...)
+		dst = append(r.back(dst, from), "null"...)
 	}
 	if len(r.errors) > 0 {
-		r.cutPaths(dst[from:])
+		if r.gone == 0 {
+			r.cutPaths(dst[from:])
+		} else if slices.ContainsFunc(r.errors, func(e responseError) bool { return e.unsure }) {
+			r.whole = true // the data is needed to tell where their paths lead
+		}
 		dst = append(dst, `,"errors":[`...)
 		for i := range r.errors {
 			if i > 0 {
@@ -111,6 +115,11 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 		r.path = r.path[:len(r.path)-1]
 		if bad {
 			return dst, false
+		}
+		if len(dst) > r.limit {
+			if dst = r.spill(dst); r.err != nil {
+				return dst, true
+			}
 		}
 	}
 	return append(dst, '}'), true
@@ -210,7 +219,7 @@ func (r *run) checkedLeaf(dst []byte, f *projected, n *node, t *ast.Type, raw []
 
 // composite writes an object or lists of objects.
 func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, count int) ([]byte, bool) {
-	from, begun := len(dst), r.begun()
+	from, begun := r.written(dst), r.begun()
 	length := r.listLength(vals, count)
 	if t.Elem == nil {
 		if length >= 0 {
@@ -223,7 +232,7 @@ func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, co
 		r.refs = r.refs[:base]
 		if !ok {
 			r.forget(begun)
-			return append(dst[:from], "null"...), true
+			return append(r.back(dst, from), "null"...), true
 		}
 		return dst, false
 	}
@@ -248,7 +257,12 @@ func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, co
 		r.vals = r.vals[:begin]
 		if bad {
 			r.forget(begun)
-			return append(dst[:from], "null"...), true
+			return append(r.back(dst, from), "null"...), true
+		}
+		if len(dst) > r.limit {
+			if dst = r.spill(dst); r.err != nil {
+				return dst, false
+			}
 		}
 	}
 	return append(dst, ']'), false

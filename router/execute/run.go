@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,8 @@ type Request struct {
 	Labels Labels
 	// Buffer, where not nil, gives what the response is appended to, once all subgraphs have answered.
 	Buffer Buffer
+	// Stream, where not nil, takes the response in its place where that is long.
+	Stream Stream
 	// Deadline is when subgraphs are no longer waited for; zero leaves that to the context.
 	Deadline time.Time
 	// Trail goes with the request to every subgraph.
@@ -64,6 +67,9 @@ type Outcome struct {
 	// Refused tells that nothing was asked of any subgraph and there is no response: memory is short, and too many requests
 	// wait for it already.
 	Refused bool
+	// Streamed tells that the response went to the request's stream, and Err why not to its end.
+	Streamed bool
+	Err      error
 }
 
 // Options shape an executor.
@@ -83,7 +89,9 @@ type Options struct {
 	// bound.
 	QueueLength int
 	QueueTime   time.Duration
-	Log         *slog.Logger
+	// StreamFrom is the bytes of a response from which it goes to a request's stream: 256 KiB where it is 0.
+	StreamFrom int
+	Log        *slog.Logger
 }
 
 // Executor runs programs.
@@ -96,6 +104,7 @@ type Executor struct {
 
 // New gives an executor that reaches subgraphs through caller.
 func New(caller Caller, options Options) *Executor {
+	options.StreamFrom = cmp.Or(options.StreamFrom, streamFrom)
 	return &Executor{caller: caller, options: options, gate: gate{
 		budget: options.MemoryBudget, little: options.MemoryBudget / littlePart, length: options.QueueLength, patience: options.QueueTime,
 	}}
@@ -114,6 +123,7 @@ func (e *Executor) Waiting() int { return e.gate.waits() }
 // run is the state of one request. It is reused.
 type run struct {
 	walk
+	spilling
 	ctx      context.Context //nolint:containedctx // the state of one request
 	executor *Executor
 	request  Request
@@ -125,11 +135,12 @@ type run struct {
 	errors []responseError
 	path   []pathElement // of what is being written
 
+	place    place
 	delivery *delivery // nil where the response is sent whole
 }
 
-// Execute runs a program and appends the response, a whole JSON document, to dst. The requests of a program are one
-// executor's alone.
+// Execute runs a program and appends the response, a whole JSON document, to dst. Where the request has a stream, dst must be
+// empty. The requests of a program are one executor's alone.
 func (e *Executor) Execute(ctx context.Context, p *Program, req Request, dst []byte) ([]byte, Outcome) {
 	return e.execute(ctx, p, req, nil, dst)
 }
@@ -143,23 +154,39 @@ func (e *Executor) execute(ctx context.Context, p *Program, req Request, event, 
 	if !e.gate.enter(ctx, req.Deadline, &p.queue, weight, event != nil) {
 		return dst, Outcome{Refused: true}
 	}
-	defer e.gate.leave(&p.queue, weight)
+	r := e.runOf(ctx, p, req)
+	r.event, r.place = event, place{gate: &e.gate, queue: &p.queue, weight: weight}
+	defer r.end()
+	r.prepare(len(p.fetches))
+	r.start()
+	r.left.Wait()
+	p.weigh(r.answers[:len(p.fetches)])
+	if req.Buffer != nil {
+		dst = req.Buffer.Take()
+	}
+	var out Outcome
+	dst, out.Streamed, out.Err = r.respondTo(dst)
+	out.Errors = len(r.errors)
+	return dst, out
+}
+
+// runOf gives a run for a request.
+func (e *Executor) runOf(ctx context.Context, p *Program, req Request) *run {
 	r, _ := e.pool.Get().(*run)
 	if r == nil {
 		r = &run{}
 	}
-	defer r.release(e)
-	r.ctx, r.executor, r.program, r.request, r.event = ctx, e, p, req, event
+	r.spilling.keep()
+	r.ctx, r.executor, r.program, r.request = ctx, e, p, req
 	r.mask = p.mask(req)
-	r.prepare(len(p.fetches))
-	r.start()
-	r.left.Wait()
-	if req.Buffer != nil {
-		dst = req.Buffer.Take()
-	}
-	dst = r.respond(dst)
-	p.weigh(r.answers[:len(p.fetches)])
-	return dst, Outcome{Errors: len(r.errors)}
+	return r
+}
+
+// end ends a request.
+func (r *run) end() {
+	at := r.place
+	r.release(r.executor)
+	at.leave()
 }
 
 // weigh notes what the answers to a request took, for the next ones: the most of them counts, and is forgotten slowly.
