@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -79,7 +81,11 @@ type part struct {
 func (p *part) Header() http.Header { return p.header }
 
 // WriteHeader implements http.ResponseWriter.
-func (p *part) WriteHeader(int) {}
+func (p *part) WriteHeader(int) {
+	if n, err := strconv.Atoi(first(p.header["Content-Length"])); err == nil {
+		p.body = slices.Grow(p.body[:0], n)
+	}
+}
 
 // Write implements http.ResponseWriter.
 func (p *part) Write(b []byte) (int, error) {
@@ -98,13 +104,44 @@ func (s *Server) runBatch(ctx context.Context, x *exchange, e *engine) {
 		left.Go(func() { s.runPart(ctx, p, b.problem, e) })
 	}
 	left.Wait()
+	x.sendBatch(parts)
+}
+
+// sendBatch answers with the list of the parts' answers.
+func (x *exchange) sendBatch(parts []part) {
+	length := 1 + len(parts)
+	for i := range parts {
+		length += len(parts[i].body)
+		x.errors += parts[i].errors
+	}
+	if length >= longFrom {
+		p := (*pieces)(x)
+		p.Begin(length)
+		for i := range parts {
+			begin := "["
+			if i > 0 {
+				begin = ","
+			}
+			if _, err := p.Write([]byte(begin)); err != nil {
+				x.finish(err)
+				return
+			}
+			if _, err := p.Write(parts[i].body); err != nil {
+				x.finish(err)
+				return
+			}
+			parts[i].body = nil
+		}
+		_, err := p.Write([]byte("]"))
+		x.finish(err)
+		return
+	}
 	x.out = append(x.out[:0], '[')
 	for i := range parts {
 		if i > 0 {
 			x.out = append(x.out, ',')
 		}
 		x.out = append(x.out, parts[i].body...)
-		x.errors += parts[i].errors
 	}
 	x.out = append(x.out, ']')
 	x.send(http.StatusOK, x.out)

@@ -98,10 +98,15 @@ func (x *exchange) compress(body []byte) []byte {
 	return x.packed
 }
 
-// zstdEncoder gives the one encoder: it is safe for concurrent use and keeps its buffers. The window is one that every
-// client must take (RFC 8878, section 3.1.1.1.2), and keeps those buffers small.
+// zstdOptions are those of all encoders. The window is one that every client must take (RFC 8878, section 3.1.1.1.2), and
+// keeps their buffers small.
+func zstdOptions() []zstd.EOption {
+	return []zstd.EOption{zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1 << 20), zstd.WithEncoderCRC(false)}
+}
+
+// zstdEncoder gives the encoder of what is sent at once: it is safe for concurrent use and keeps its buffers.
 var zstdEncoder = sync.OnceValue(func() *zstd.Encoder { //nolint:gochecknoglobals // a pool
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
+	e, err := zstd.NewWriter(nil, zstdOptions()...)
 	if err != nil {
 		panic(err) // its options are constants
 	}

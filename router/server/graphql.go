@@ -33,6 +33,9 @@ type exchange struct {
 	deadline time.Time         // when it is given up
 	bytes    int               // of the response
 	buffer   *outBuffer        // that the response is in
+	long     *long             // where it is sent in pieces; nil else
+	flight   *flight           // whose answer it is, where others may have that too
+	broken   bool              // it was not sent to its end
 	streamed int               // bytes that were sent as a stream
 	coding   string            // in which the answer is compressed; "" for none
 	codeFrom int               // bytes from which it is
@@ -62,6 +65,9 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request, id string) {
 		s.record(&x, time.Since(began))
 	}
 	q.release()
+	if x.broken {
+		panic(http.ErrAbortHandler) // so that the client is not told that this was the end
+	}
 }
 
 func (s *Server) answer(x *exchange) {
@@ -177,6 +183,10 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		return
 	}
 	req.Buffer = x
+	if x.media != eventStreamType {
+		req.Stream = (*pieces)(x)
+		defer s.abandoned(x)
+	}
 	var body []byte
 	var outcome execute.Outcome
 	if s.shareable(ctx, x, e, prepared, &req) {
@@ -189,8 +199,12 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		return
 	}
 	x.errors = outcome.Errors
-	x.send(http.StatusOK, body)
-	x.bytes = len(body)
+	if outcome.Streamed {
+		x.finish(outcome.Err)
+	} else {
+		x.send(http.StatusOK, body)
+		x.bytes = len(body)
+	}
 	x.giveBack(body)
 }
 
@@ -241,6 +255,14 @@ func queryPlan(p *plan.Plan) []byte {
 func (x *exchange) send(status int, body []byte) {
 	if x.media == eventStreamType {
 		x.sendEvent(body)
+		return
+	}
+	if len(body) >= longFrom && x.coding != "" && status == http.StatusOK {
+		x.flight = nil
+		p := (*pieces)(x)
+		p.Begin(len(body))
+		_, err := p.Write(body)
+		x.finish(err)
 		return
 	}
 	x.status = status

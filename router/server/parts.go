@@ -73,8 +73,8 @@ func (s *Server) sendParts(ctx context.Context, x *exchange, e *engine, program 
 	begun := false
 	outcome, err := e.execute.ExecuteIncremental(ctx, program, req, x.parts.form, func(payload []byte, last bool) error {
 		if last && !begun {
-			x.out = append(x.out[:0], payload...)
-			x.send(http.StatusOK, x.out)
+			x.send(http.StatusOK, payload)
+			x.bytes = len(payload)
 			return nil
 		}
 		x.out = x.out[:0]
@@ -88,16 +88,26 @@ func (s *Server) sendParts(ctx context.Context, x *exchange, e *engine, program 
 			x.out = append(x.out, "\r\n---\r\n"...)
 		}
 		x.out = append(x.out, "Content-Type: application/json; charset=utf-8\r\n\r\n"...)
-		x.out = append(x.out, payload...)
+		if err := control.SetWriteDeadline(time.Now().Add(patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return err
+		}
+		if len(payload) >= longFrom { // no other copy of it
+			for _, b := range [][]byte{x.out, payload} {
+				n, err := x.w.Write(b)
+				if x.streamed += n; err != nil {
+					return err
+				}
+			}
+			x.out = x.out[:0]
+		} else {
+			x.out = append(x.out, payload...)
+		}
 		// A client has a part when it meets the boundary after it, so that goes along.
 		x.out = append(x.out, "\r\n---"...)
 		if last {
 			x.out = append(x.out, "--"...)
 		}
 		x.out = append(x.out, "\r\n"...)
-		if err := control.SetWriteDeadline(time.Now().Add(patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return err
-		}
 		n, err := x.w.Write(x.out)
 		x.streamed += n
 		if err != nil {

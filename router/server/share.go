@@ -22,6 +22,8 @@ type sharing struct {
 
 // flight is one execution, and those who wait for it.
 type flight struct {
+	sharing *sharing
+	hash    uint64
 	program *execute.Program
 	key     []byte
 	waiters int
@@ -65,45 +67,69 @@ func (s *Server) shareable(ctx context.Context, x *exchange, e *engine, prepared
 }
 
 // join gives the flight of an operation, and whether it is the caller's to run.
-func (h *sharing) join(program *execute.Program, key []byte) (f *flight, hash uint64, leads bool) {
-	hash = maphash.Bytes(h.seed, key)
+func (h *sharing) join(program *execute.Program, key []byte) (f *flight, leads bool) {
+	hash := maphash.Bytes(h.seed, key)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f = h.by[hash]
 	if f != nil && f.program == program && bytes.Equal(f.key, key) {
 		f.waiters++
-		return f, hash, false
+		return f, false
 	}
-	f = &flight{program: program, key: bytes.Clone(key), done: make(chan struct{})}
+	f = &flight{sharing: h, hash: hash, program: program, key: bytes.Clone(key), done: make(chan struct{})}
 	if h.by[hash] != nil {
-		return f, 0, true // another with the same hash is under way: this one is nobody's to join
+		return f, true // another with the same hash is under way: this one is nobody's to join
 	}
 	h.by[hash] = f
-	return f, hash, true
+	return f, true
 }
 
-// land ends a flight with its answer, nil where it may not be shared.
-func (h *sharing) land(f *flight, hash uint64, answer []byte) {
+// withdraw ends that others may join, and reports whether nobody has.
+func (f *flight) withdraw() bool {
+	h := f.sharing
 	h.mu.Lock()
-	if h.by[hash] == f {
-		delete(h.by, hash)
+	defer h.mu.Unlock()
+	if f.waiters > 0 {
+		return false
+	}
+	if h.by[f.hash] == f {
+		delete(h.by, f.hash)
+	}
+	return true
+}
+
+// land ends a flight with its answer, nil where it may not be shared. Where the answer's buffer is used again, as reused says,
+// the others get a copy.
+func (f *flight) land(answer []byte, reused bool) {
+	h := f.sharing
+	h.mu.Lock()
+	if h.by[f.hash] == f {
+		delete(h.by, f.hash)
 	}
 	waiters := f.waiters
 	h.mu.Unlock()
 	if waiters > 0 && answer != nil {
-		f.answer = bytes.Clone(answer) // the buffer is used again
+		if f.answer = answer; reused {
+			f.answer = bytes.Clone(answer)
+		}
 	}
 	close(f.done)
 }
 
 // share answers an operation together with those that are like it. An answer with errors is told to nobody else, since it
-// may be a passing trouble of one request, and names it.
+// may be a passing trouble of one request, and names it. A long one is sent in pieces while nobody waits for it too.
 func (s *Server) share(ctx context.Context, x *exchange, e *engine, program *execute.Program, req execute.Request) ([]byte, execute.Outcome) {
-	f, hash, leads := e.sharing.join(program, x.shared)
+	f, leads := e.sharing.join(program, x.shared)
 	if leads {
 		var answer []byte
-		defer func() { e.sharing.land(f, hash, answer) }()
+		reused := true
+		defer func() { f.land(answer, reused) }()
+		x.flight = f
 		body, outcome := e.execute.Execute(ctx, program, req, nil)
+		if outcome.Streamed && x.long.whole != nil {
+			x.giveBack(body)
+			body, outcome.Streamed, reused = x.long.whole, false, false
+		}
 		if outcome == (execute.Outcome{}) {
 			answer = body
 		}
