@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func readSections(t *testing.T, file string) []section {
 
 // TestCases asks the operations in testdata over the subgraphs there, and compares the router's answers with those of a
 // plain executor. Each file holds one topic: supergraphs with a title, the subgraphs of each, and operations, which may
-// have variables. A subgraph is of Federation 2 unless its title ends with "1".
+// have variables, and in whose universes faults may happen, each one of so many. A subgraph is of Federation 2 unless its title ends with "1".
 func TestCases(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txt")
@@ -60,8 +61,9 @@ func TestCases(t *testing.T) {
 				case "operation":
 					op := operation{text: s.text, variables: []map[string]any{nil}}
 					if i+1 < len(sections) && sections[i+1].kind == "variables" {
+						i++
 						op.variables = nil
-						for _, line := range strings.Split(sections[i+1].text, "\n") {
+						for _, line := range strings.Split(sections[i].text, "\n") {
 							var values map[string]any
 							if err := json.Unmarshal([]byte(line), &values); err != nil {
 								t.Fatal(err)
@@ -69,22 +71,44 @@ func TestCases(t *testing.T) {
 							op.variables = append(op.variables, values)
 						}
 					}
-					t.Run(title+" "+s.title, func(t *testing.T) { tryCase(t, subgraphs, op) })
+					var f faults
+					if i+1 < len(sections) && sections[i+1].kind == "faults" {
+						f = readFaults(t, sections[i+1].text)
+					}
+					t.Run(title+" "+s.title, func(t *testing.T) { tryCase(t, subgraphs, op, f) })
 				}
 			}
 		})
 	}
 }
 
-func tryCase(t *testing.T, subgraphs []compose.Subgraph, op operation) {
+// readFaults reads lines of a kind of fault and of how many one is.
+func readFaults(t *testing.T, text string) faults {
+	t.Helper()
+	var f faults
+	kinds := map[string]*uint32{"fields": &f.fields, "entities": &f.entities, "calls": &f.calls}
+	for _, line := range strings.Split(text, "\n") {
+		kind, number, _ := strings.Cut(line, " ")
+		n, err := strconv.ParseUint(number, 10, 32)
+		if err != nil || kinds[kind] == nil {
+			t.Fatalf("no fault: %q", line)
+		}
+		*kinds[kind] = uint32(n)
+	}
+	return f
+}
+
+func tryCase(t *testing.T, subgraphs []compose.Subgraph, op operation, f faults) {
 	for salt := range uint64(universes) {
-		w, refused, err := newWorld(subgraphs, salt, faults{})
+		w, refused, err := newWorld(subgraphs, salt, f)
 		if len(refused) > 0 {
 			t.Fatal(compose.FormatText(refused))
 		}
 		c := newCounts()
 		for n := range 2 {
-			if err == nil {
+			if err == nil && strings.Contains(op.text, "@defer") {
+				err = w.compareDeferred(c, op)
+			} else if err == nil {
 				err = w.compare(c, op, n)
 			}
 		}

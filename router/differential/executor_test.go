@@ -26,6 +26,7 @@ type position struct {
 	entered  string         // and under which type
 	provided []ast.SelectionSet
 	path     []any
+	way      []thing // the objects that lead here, with this one
 }
 
 // failure is the error of a resolver.
@@ -43,6 +44,7 @@ type executor struct {
 type graphQLError struct {
 	Message string `json:"message"`
 	Path    []any  `json:"path,omitempty"`
+	way     []thing
 }
 
 // object is an object of a response, in the order of its fields.
@@ -168,7 +170,7 @@ func (e *executor) selections(at position, def *ast.Definition, sets []ast.Selec
 		}
 		asked := at
 		asked.path = path
-		done, ok := e.complete(fd.Type, e.resolver.resolve(asked, def, fd, e.arguments(fd, first)), position{path: path}, inner)
+		done, ok := e.complete(fd.Type, e.resolver.resolve(asked, def, fd, e.arguments(fd, first)), position{path: path, way: at.way}, inner)
 		if !ok {
 			return nil, false
 		}
@@ -186,14 +188,14 @@ type delegated struct {
 // complete is CompleteValue of section 6.4.3. It gives false where a null has to go on upwards.
 func (e *executor) complete(t *ast.Type, value any, at position, inner []ast.SelectionSet) (any, bool) {
 	if d, ok := value.(delegated); ok {
-		path := at.path
+		path, way := at.path, at.way
 		at, value = d.at, d.value
-		at.path = path
+		at.path, at.way = path, way
 	}
 	done, failed := e.value(t, value, at, inner)
 	if done == nil && t.NonNull {
 		if !failed {
-			e.fail(at.path, "null for a field that is never null")
+			e.fail(at, "null for a field that is never null")
 		}
 		return nil, false
 	}
@@ -206,7 +208,7 @@ func (e *executor) value(t *ast.Type, value any, at position, inner []ast.Select
 	case nil:
 		return nil, false
 	case failure:
-		e.fail(at.path, string(v))
+		e.fail(at, string(v))
 		return nil, true
 	case []any:
 		if t.Elem == nil {
@@ -224,6 +226,7 @@ func (e *executor) value(t *ast.Type, value any, at position, inner []ast.Select
 		return out, false
 	case thing:
 		at.is = v
+		at.way = append(slices.Clone(at.way), v)
 		def := e.schema.Types[t.Name()]
 		if def.IsAbstractType() {
 			name := e.resolver.typeOf(at, def)
@@ -244,8 +247,8 @@ func (e *executor) value(t *ast.Type, value any, at position, inner []ast.Select
 	return value, false
 }
 
-func (e *executor) fail(path []any, message string) {
-	e.errors = append(e.errors, graphQLError{Message: message, Path: slices.Clone(path)})
+func (e *executor) fail(at position, message string) {
+	e.errors = append(e.errors, graphQLError{Message: message, Path: slices.Clone(at.path), way: at.way})
 }
 
 // arguments is CoerceArgumentValues of section 6.4.1.

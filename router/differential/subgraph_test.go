@@ -162,11 +162,18 @@ type services struct {
 	state      *state
 	labels     map[string]bool
 	violations []error
-	calls      []string // what was asked, for the report
+	absent     map[thing]bool // what a subgraph did not know
+	calls      []string       // what was asked, for the report
 }
 
 func (s *services) reset(labels map[string]bool) {
-	s.state, s.labels, s.violations, s.calls = &state{}, labels, nil, nil
+	s.state, s.labels, s.violations, s.calls, s.absent = &state{}, labels, nil, nil, map[thing]bool{}
+}
+
+// missed reports whether a subgraph did not know one of the objects on a way: a null is what it answers then, without an
+// error, and what is below is never reached.
+func (s *services) missed(way []thing) bool {
+	return slices.ContainsFunc(way, func(o thing) bool { return s.absent[o] })
 }
 
 // Call implements [execute.Caller].
@@ -439,6 +446,7 @@ func (a *answering) entities(at position, reps []any) any {
 			return a.violate(at, "%s: %v", text, err)
 		}
 		if n := a.u.faults.entities; n > 0 && a.u.hash("absent", a.name, o)%n == 0 {
+			a.services.absent[o] = true
 			out = append(out, nil)
 			continue
 		}

@@ -56,18 +56,21 @@ func (c *compiler) project(n *node, typeName string, sets []guarded) (*objectPro
 		}
 		out.byType[possible.Name] = fields
 	}
+	// Where some types are hidden an object shows nothing until its type is known.
+	t := c.sg.Type(def.Name)
+	if out.veiled = t != nil && len(t.Possible) > len(out.byType); out.veiled {
+		return out, nil
+	}
 	// Where the runtime type makes no difference nobody asks for it: what a subgraph knows under the interface's own name
 	// (@interfaceObject) may have no other.
 	general, err := c.fields(n, def, sets)
-	if t := c.sg.Type(def.Name); t != nil && len(t.Possible) == 1 && len(out.byType) == 1 {
+	if t != nil && len(t.Possible) == 1 && len(out.byType) == 1 {
 		general, err = out.byType[t.Possible[0].Name], nil // there is no other
 	}
 	if err != nil {
 		return out, nil // it asks for what only some of the types have
 	}
-	// Types that are all hidden leave nothing to show.
-	t := c.sg.Type(def.Name)
-	same := len(out.byType) > 0 || t == nil || len(t.Possible) == 0
+	same := true
 	for _, fields := range out.byType {
 		same = same && len(general) == len(fields) && (len(fields) == 0 || &general[0] == &fields[0] || slices.EqualFunc(general, fields, projected.equal))
 	}

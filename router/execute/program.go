@@ -165,6 +165,7 @@ type objectProjection struct {
 	// are declared's. Else declared is "".
 	general  []projected
 	declared string
+	veiled   bool // the API hides some of the types that stand here
 }
 
 // projected is one field of an object of the response.

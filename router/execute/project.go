@@ -67,7 +67,7 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 		case p.declared != "":
 			fields, known = p.general, true
 		default:
-			if fields, known = p.byType[p.node.static]; !known {
+			if fields, known = p.byType[p.node.static]; !known && !p.veiled {
 				fields, known = p.alike(r.mask) // nothing was asked that the type decides
 			}
 		}
