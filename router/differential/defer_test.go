@@ -20,7 +20,6 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/execute"
-	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/prepare"
 )
 
@@ -180,9 +179,6 @@ func (w *world) compareDeferred(c *counts, op operation) error {
 				continue
 			}
 			return fmt.Errorf("%s\nrefused: %w", op.text, errs)
-		}
-		if o := program.Plan().Operation; o.Kind == plan.Mutation && len(o.Conditions) > 0 {
-			continue // in which order its fields run depends on the conditions
 		}
 		for _, form := range []execute.Form{execute.Form2022, execute.FormPending} {
 			c.runs.Add(1)

@@ -99,9 +99,12 @@ func (w *writer) selection(t *ast.Definition, depth int) string {
 	var b strings.Builder
 	b.WriteString("{")
 	wrote := false
+	var again string // a field that was written
 	for range 1 + w.r.IntN(4) {
 		w.budget--
 		switch {
+		case wrote && again != "" && w.chance(12):
+			b.WriteString(" ..." + w.condition() + " { " + again + " }")
 		case depth < 8 && t.IsAbstractType() && w.chance(2), depth < 8 && w.chance(10):
 			if text := w.fragment(t, depth); text != "" {
 				b.WriteString(" " + text)
@@ -113,7 +116,9 @@ func (w *writer) selection(t *ast.Definition, depth int) string {
 		default:
 			if text := w.field(t, depth); text != "" {
 				b.WriteString(" " + text)
-				wrote = true
+				if wrote = true; again == "" || w.chance(3) {
+					again = text
+				}
 			}
 		}
 	}

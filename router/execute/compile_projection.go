@@ -19,13 +19,17 @@ type guarded struct {
 // maxMasks bounds a guard of the response, which must be exact.
 const maxMasks = 256
 
-// entry is all that one runtime type of an object answers under one response key.
+// entry is all that one runtime type of an object answers under one response key, or, with first set, a later turn of that,
+// which it takes where no earlier one is.
 type entry struct {
 	key      string
 	field    *plan.Field
 	guard    plan.Guard
+	held     plan.Guard // for any of its turns
 	children []guarded
 	deferred *plan.Deferred // no field: what begins here
+	first    *entry
+	unless   plan.Guard
 }
 
 // project compiles how the object at n, of the API's type, is written.
@@ -114,11 +118,20 @@ func (c *compiler) fields(n *node, def *ast.Definition, sets []guarded) ([]proje
 		return nil, ErrTooManyConditions
 	}
 	var out []projected
+	at := map[*entry]int{}
 	for _, e := range entries {
+		if e.first != nil {
+			p := out[at[e.first]]
+			p.guard, p.unless, p.conditional = e.guard, e.unless, true
+			out = append(out, p)
+			continue
+		}
 		p, err := c.field(n, def, e)
 		if err != nil {
 			return nil, err
 		}
+		p.conditional = len(p.guard) > 0
+		at[e] = len(out)
 		out = append(out, p)
 	}
 	return out, nil
@@ -143,9 +156,9 @@ func (c *compiler) collect(entries []*entry, def *ast.Definition, set plan.Selec
 		}
 		f := s.Field
 		g := both(guard, f.Guard)
-		i := slices.IndexFunc(entries, func(e *entry) bool { return e.deferred == nil && e.key == f.Alias })
+		i := slices.IndexFunc(entries, func(e *entry) bool { return e.deferred == nil && e.first == nil && e.key == f.Alias })
 		if i < 0 {
-			e := &entry{key: f.Alias, field: f, guard: g}
+			e := &entry{key: f.Alias, field: f, guard: g, held: g}
 			if len(f.Selections) > 0 {
 				e.children = []guarded{{f.Selections, g}}
 			}
@@ -153,14 +166,29 @@ func (c *compiler) collect(entries []*entry, def *ast.Definition, set plan.Selec
 			continue
 		}
 		e := entries[i]
-		if e.guard = either(e.guard, g); len(e.guard) > maxMasks {
-			c.tangled = true
+		if held := either(e.held, g); !slices.Equal(held, e.held) {
+			entries = append(entries, &entry{first: e, key: e.key, guard: g, unless: e.held})
+			if e.held = held; len(held) > maxMasks {
+				c.tangled = true
+			}
 		}
-		if len(f.Selections) > 0 {
-			e.children = append(e.children, guarded{f.Selections, g})
-		}
+		e.take(f.Selections, g)
 	}
 	return entries
+}
+
+// take adds what is selected below a turn of a field, which may be the same as below an earlier one.
+func (e *entry) take(set plan.SelectionSet, guard plan.Guard) {
+	if len(set) == 0 {
+		return
+	}
+	for i := range e.children {
+		if ch := &e.children[i]; len(ch.set) == len(set) && &ch.set[0] == &set[0] {
+			ch.guard = either(ch.guard, guard)
+			return
+		}
+	}
+	e.children = append(e.children, guarded{set, guard})
 }
 
 // deferred notes that a deferred fragment begins.
@@ -178,7 +206,7 @@ func (p projected) equal(o projected) bool {
 		return p.deferred == o.deferred && slices.Equal(p.guard, o.guard)
 	}
 	return p.name == o.name && p.field == o.field && p.denied == o.denied && !p.typename && !o.typename && p.intro == nil && o.intro == nil &&
-		slices.Equal(p.guard, o.guard) && slices.Equal(p.access, o.access) && p.child == o.child && p.typ.String() == o.typ.String()
+		slices.Equal(p.guard, o.guard) && slices.Equal(p.unless, o.unless) && slices.Equal(p.access, o.access) && p.child == o.child && p.typ.String() == o.typ.String()
 }
 
 func (c *compiler) applies(def *ast.Definition, condition string) bool {

@@ -50,6 +50,7 @@ type responseError struct {
 	fetch      int  // that it is of
 	unsure     bool // the path may lead to a field that the object there does not have, by its type
 	failure    bool // it tells that the fetch gave no answer
+	guessed    bool // the path's last element is a field that the fetch should have answered, or another source has
 	// Where the response is sent in parts: whether the initial answer had it, or which parts.
 	initial bool
 	parts   []*deferredPart
@@ -124,11 +125,12 @@ func (r *run) failed(f *fetch, s *scratch, err error) {
 		places = places[:min(len(places), maxPlaces)]
 	}
 	for _, path := range places {
+		at := r.locate(f, path)
 		r.addError(responseError{
 			message:    "Service " + f.subgraph + " " + failure.Message + ".",
-			path:       r.locate(f, path),
+			path:       at,
 			extensions: extensionsOf(failure.Code, f.subgraph),
-			fetch:      f.id, failure: true,
+			fetch:      f.id, failure: true, guessed: len(at) > len(path),
 		})
 	}
 }
@@ -164,6 +166,7 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part in
 					continue
 				}
 				out.path = r.locate(f, nil)
+				out.guessed = len(out.path) > 0
 			} else if cut, _ := r.visible(out.path); len(cut) == 0 {
 				continue // of a field that @skip and @include leave out in a way that no subgraph could be told
 			}
@@ -187,6 +190,7 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part in
 				out.path = append(slices.Clone(place), rest...)
 				if len(rest) == 0 {
 					out.path = r.locate(f, place)
+					out.guessed = len(out.path) > len(place)
 				}
 				r.addError(out)
 				if rep < 0 {

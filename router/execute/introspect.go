@@ -96,7 +96,9 @@ func (w introspector) object(dst []byte, v any, sets []guarded) []byte {
 				i = len(groups)
 				groups = append(groups, group{field: s.Field})
 			}
-			groups[i].sets = append(groups[i].sets, guarded{set: s.Field.Selections})
+			if known := groups[i].sets; len(s.Field.Selections) > 0 && !slices.ContainsFunc(known, func(g guarded) bool { return &g.set[0] == &s.Field.Selections[0] }) {
+				groups[i].sets = append(known, guarded{set: s.Field.Selections})
+			}
 		}
 	}
 	for _, s := range sets {

@@ -170,20 +170,28 @@ type objectProjection struct {
 
 // projected is one field of an object of the response.
 type projected struct {
-	key      []byte // "name":
-	next     []byte // the same after a comma
-	plain    bool   // a leaf that is written as it came
-	name     string // the response key, for paths
-	parent   string // parent type and field, for errors
-	field    string
-	guard    plan.Guard
-	access   []access
-	child    *objectProjection
-	typ      *ast.Type
-	typename bool
-	constant []byte          // for __typename of a known type
-	values   map[string]bool // enum values that the API knows, where the subgraphs know others; nil for no check
-	intro    *introspection
-	denied   bool          // it may not be seen: null, with an error
-	deferred *deferredPart // no field: a part of the response that begins here
+	key   []byte // "name":
+	next  []byte // the same after a comma
+	plain bool   // a leaf that is written as it came
+	// conditional fields are written where included tells.
+	conditional bool
+	name        string // the response key, for paths
+	parent      string // parent type and field, for errors
+	field       string
+	guard       plan.Guard
+	unless      plan.Guard // where it holds too the field stands at an earlier turn
+	access      []access
+	child       *objectProjection
+	typ         *ast.Type
+	typename    bool
+	constant    []byte          // for __typename of a known type
+	values      map[string]bool // enum values that the API knows, where the subgraphs know others; nil for no check
+	intro       *introspection
+	denied      bool          // it may not be seen: null, with an error
+	deferred    *deferredPart // no field: a part of the response that begins here
+}
+
+// included reports whether a field is written in a request.
+func (p *projected) included(mask uint64) bool {
+	return p.guard.Holds(mask) && (len(p.unless) == 0 || !p.unless.Holds(mask))
 }

@@ -21,7 +21,7 @@ func (r *run) respond(dst []byte) []byte {
 	if len(r.errors) > 0 {
 		if r.gone == 0 {
 			r.cutPaths(dst[from:])
-		} else if slices.ContainsFunc(r.errors, func(e responseError) bool { return e.unsure }) {
+		} else if slices.ContainsFunc(r.errors, func(e responseError) bool { return e.unsure || e.guessed }) {
 			r.whole = true // the data is needed to tell where their paths lead
 		}
 		dst = append(dst, `,"errors":[`...)
@@ -79,7 +79,7 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 	first := true
 	for i := range fields {
 		f := &fields[i]
-		if !f.guard.Holds(r.mask) {
+		if f.conditional && !f.included(r.mask) {
 			continue
 		}
 		if f.deferred != nil {
@@ -132,7 +132,7 @@ func (p *objectProjection) alike(mask uint64) ([]projected, bool) {
 	for _, fields := range p.byType {
 		var held []projected
 		for i := range fields {
-			if fields[i].guard.Holds(mask) {
+			if fields[i].included(mask) {
 				held = append(held, fields[i])
 			}
 		}

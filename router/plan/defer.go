@@ -212,32 +212,15 @@ func (s shares) with(part *Deferred, set ...Selection) shares {
 type sharedField struct {
 	part  *Deferred
 	turn  int
+	until int // the last of the turns that follow each other
 	field *Field
 	set   SelectionSet // the field under the conditions that it takes
-}
-
-// shared makes a field for each part that a group occurs in, with what must hold for it there.
-func (gr *group) shared(make func(Guard) *Field) []sharedField {
-	var out []sharedField
-next:
-	for i, part := range gr.parts {
-		for j := range out {
-			if out[j].part == part {
-				out[j].field.Guard = out[j].field.Guard.or(gr.guards[i])
-				continue next
-			}
-		}
-		out = append(out, sharedField{part: part, turn: gr.turns[i], field: make(gr.guards[i])})
-	}
-	return out
 }
 
 // shares gives each part the fields that it has, in the order in which it selects them, and the deferred fragments that
 // stand in it.
 func (c *collector) shares(fields []sharedField) shares {
-	if len(c.n.op.Deferred) > 0 {
-		slices.SortStableFunc(fields, func(a, b sharedField) int { return a.turn - b.turn })
-	}
+	slices.SortStableFunc(fields, func(a, b sharedField) int { return a.turn - b.turn })
 	var out shares
 	for _, f := range fields {
 		out = out.with(f.part, f.set...)

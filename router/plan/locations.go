@@ -28,7 +28,7 @@ func (l *locations) number(p *place, typed bool) int {
 		known = l.byPlace
 	}
 	if p.slot == nil {
-		return 0
+		return -p.serial // a field of a mutation may stand at several turns
 	}
 	if n, ok := known[p]; ok {
 		return n

@@ -13,7 +13,8 @@ import (
 //	{ node { id ...on A { x { p } } x { q } } }   with node: A | B
 //	-> node { id[A B]  x[A] { p q }  x[B] { q } }
 //
-// After it, no two fields of one selection set share a response key for the same runtime type.
+// After it, no two items of one selection set share a response key for the same runtime type, but for those of a mutation
+// that are done at one of several turns.
 
 // normaliser carries what the functions of the pass share.
 type normaliser struct {
@@ -100,6 +101,7 @@ func (n *normaliser) set(t *typeNode, types typeSet, occurrences []occurrence, f
 		}
 	}
 	var items []*item
+	var serial []serialItem
 	var fields []sharedField
 	for _, gr := range c.order {
 		if len(gr.types) == 0 {
@@ -121,13 +123,25 @@ func (n *normaliser) set(t *typeNode, types typeSet, occurrences []occurrence, f
 		if err != nil {
 			return nil, nil, err
 		}
-		if it != nil {
+		switch {
+		case it == nil:
+		case n.op.Kind == Mutation && depth == 0:
+			own, err := n.serial(it, shared)
+			if err != nil {
+				return nil, nil, err
+			}
+			serial = append(serial, own...)
+		default:
 			items = append(items, it)
 		}
 		for _, f := range shared {
 			f.set = n.conditioned(t, types, gr, f.field)
 			fields = append(fields, f)
 		}
+	}
+	slices.SortStableFunc(serial, func(a, b serialItem) int { return a.turn - b.turn })
+	for _, s := range serial {
+		items = append(items, s.item)
 	}
 	return items, c.shares(fields), nil
 }
@@ -255,17 +269,14 @@ func (n *normaliser) introspection(occurrences []occurrence, depth int) (Selecti
 			return nil, err
 		}
 	}
-	var out SelectionSet
+	var fields []sharedField
 	for _, gr := range c.order {
 		if n.items++; n.items > n.limits.Fields {
 			return nil, &LimitError{What: "fields", Limit: n.limits.Fields}
 		}
-		f := &Field{Name: gr.field.Name, Alias: gr.key, Key: gr.key, Guard: gr.guards[0]}
+		f := Field{Name: gr.field.Name, Alias: gr.key, Key: gr.key}
 		if gr.field.ObjectDefinition != nil {
 			f.Parent = gr.field.ObjectDefinition.Name
-		}
-		for _, o := range gr.guards[1:] {
-			f.Guard = f.Guard.or(o)
 		}
 		for _, a := range gr.field.Arguments {
 			f.Arguments = append(f.Arguments, Argument{Name: a.Name, Value: a.Value.String(), Variables: variablesOf(a.Value, nil)})
@@ -273,7 +284,7 @@ func (n *normaliser) introspection(occurrences []occurrence, depth int) (Selecti
 		subs := make([]occurrence, len(gr.subs))
 		for i, s := range gr.subs {
 			subs[i] = occurrence{set: s}
-			if len(gr.subs) > 1 && !gr.guards[i].equal(f.Guard) {
+			if len(gr.subs) > 1 {
 				subs[i].guard = gr.guards[i]
 			}
 		}
@@ -281,7 +292,16 @@ func (n *normaliser) introspection(occurrences []occurrence, depth int) (Selecti
 		if f.Selections, err = n.introspection(subs, depth+1); err != nil {
 			return nil, err
 		}
-		out = append(out, Selection{Field: f})
+		fields = append(fields, gr.shared(func(guard Guard) *Field {
+			own := f
+			own.Guard = guard
+			return &own
+		})...)
+	}
+	slices.SortStableFunc(fields, func(a, b sharedField) int { return a.turn - b.turn })
+	var out SelectionSet
+	for _, f := range fields {
+		out = append(out, Selection{Field: f.field})
 	}
 	return out, nil
 }

@@ -10,7 +10,7 @@ func (b *builder) chainMutations() {
 	roots := b.roots()
 	for i := 0; i+1 < len(roots); {
 		x, y := roots[i], roots[i+1]
-		if x.subgraph == y.subgraph && b.fits(x.root, y.root) {
+		if x.subgraph == y.subgraph && !x.root.shares(y.root) {
 			b.absorb(x, y)
 			roots = slices.Delete(roots, i+1, i+2)
 			continue
@@ -28,6 +28,11 @@ func (b *builder) chainMutations() {
 			}
 		}
 	}
+}
+
+// shares reports whether two selections have a key in common.
+func (s *selection) shares(o *selection) bool {
+	return slices.ContainsFunc(o.fields, func(f *selected) bool { return len(s.under(f.alias)) > 0 })
 }
 
 // serial is the position of the root field that a step is for.

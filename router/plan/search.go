@@ -232,10 +232,17 @@ func (s *search) explore(p *place, items []*item) error {
 		it.full, it.group = p.item.full, p.item.group
 		s.leaves = append(s.leaves, &leaf{place: p, item: it, types: p.possible, options: p.arrivals})
 	}
-	if found && p.objects && s.needsTypename(p, items) {
+	if p.objects && (found && s.needsTypename(p, items) || p.veiled()) {
 		return s.hideTypename(p)
 	}
 	return nil
+}
+
+// veiled reports whether objects of some types stand at p, and the API hides others of them: whether there is something to
+// show is decided by the type, though nothing be asked.
+func (p *place) veiled() bool {
+	n := len(p.static.visible)
+	return n > 0 && n < len(p.static.possible)
 }
 
 // typenameItem is a __typename that no client asked for.
