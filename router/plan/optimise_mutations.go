@@ -32,7 +32,9 @@ func (b *builder) chainMutations() {
 
 // shares reports whether two selections have a key in common.
 func (s *selection) shares(o *selection) bool {
-	return slices.ContainsFunc(o.fields, func(f *selected) bool { return len(s.under(f.alias)) > 0 })
+	return slices.ContainsFunc(o.fields, func(f *selected) bool {
+		return slices.ContainsFunc(s.under(f.alias), func(g *selected) bool { return g.alias == f.alias })
+	})
 }
 
 // serial is the position of the root field that a step is for.
