@@ -108,80 +108,50 @@ func (r *run) visible(path []pathElement) (cut []pathElement, unsure bool) {
 // maxCut bounds how many bytes of a response are read to see whether errors' paths are there.
 const maxCut = 16 << 20
 
-// cutPaths cuts the errors' paths where they leave the data of a response, and has those that were guessed lead to
-// something that is missing.
+// cutPaths cuts the errors' paths where they leave the data of a response.
 func (r *run) cutPaths(data []byte) {
 	budget := maxCut
 	for i := range r.errors {
-		e := &r.errors[i]
-		if e.unsure && len(data) <= budget {
+		if e := &r.errors[i]; e.unsure && len(data) <= budget {
 			budget -= len(data)
-			n, _ := follow(data, e.path)
-			e.guessed = e.guessed && n == len(e.path)
-			e.path = e.path[:n]
-		}
-		if f := r.program.fetches[e.fetch]; e.guessed && len(e.path) > 0 && len(data)*len(f.keys) <= budget {
-			budget -= len(data) * len(f.keys)
-			e.path = r.missing(f, data, e.path[:len(e.path)-1])
+			e.path = e.path[:reach(data, e.path)]
 		}
 	}
 }
 
-// missing gives the path of a field of the object at path that a fetch should have answered: one that is null, else one
-// below which something is, else none of them.
-func (r *run) missing(f *fetch, data []byte, path []pathElement) []pathElement {
-	out := path
-	for _, key := range f.keys {
-		at := append(slices.Clone(path), pathElement{name: key})
-		if cut, _ := r.visible(at); len(cut) < len(at) {
-			continue
-		}
-		n, next := follow(data, at)
-		switch {
-		case n < len(at):
-		case next == 'n':
-			return at
-		case len(out) == len(path) && (next == '{' || next == '[' || len(path) == 0):
-			out = at
-		}
-	}
-	return out
-}
-
-// follow gives how many elements of a path lead somewhere in a JSON value, and what the value there begins with; below
-// null all do, to null.
-func follow(data []byte, path []pathElement) (int, byte) {
+// reach gives how many elements of a path lead somewhere in a JSON value; below null all do.
+func reach(data []byte, path []pathElement) int {
 	s := jsontext.Scanner{Data: data}
 	for i, e := range path {
 		found := false
 		switch {
 		case s.Next() == 'n':
-			return len(path), 'n'
+			return len(path)
 		case e.list && s.Enter('[') == nil:
 			for at := 0; !found; at++ {
 				if more, err := s.More(']', at == 0); err != nil || !more {
-					return i, 0
+					return i
 				}
 				if found = at == e.index; !found && s.Skip() != nil {
-					return i, 0
+					return i
 				}
 			}
 		case !e.list && s.Enter('{') == nil:
 			for first := true; !found; first = false {
 				if more, err := s.More('}', first); err != nil || !more {
-					return i, 0
+					return i
 				}
 				from, to, err := s.Key()
 				if err != nil {
-					return i, 0
+					return i
 				}
 				if found = string(data[from:to]) == e.name; !found && s.Skip() != nil {
-					return i, 0
+					return i
 				}
 			}
 		default:
-			return i, 0
+			return i
 		}
 	}
-	return len(path), s.Next()
+	return len(path)
 }

@@ -11,6 +11,7 @@ import (
 
 // respond writes the response: the data as the client asked for it, then the errors.
 func (r *run) respond(dst []byte) []byte {
+	r.settleGuesses()
 	dst = append(dst, `{"data":`...)
 	base := r.rootRefs()
 	from := r.written(dst)
@@ -21,7 +22,7 @@ func (r *run) respond(dst []byte) []byte {
 	if len(r.errors) > 0 {
 		if r.gone == 0 {
 			r.cutPaths(dst[from:])
-		} else if slices.ContainsFunc(r.errors, func(e responseError) bool { return e.unsure || e.guessed }) {
+		} else if slices.ContainsFunc(r.errors, func(e responseError) bool { return e.unsure }) {
 			r.whole = true // the data is needed to tell where their paths lead
 		}
 		dst = append(dst, `,"errors":[`...)
@@ -59,18 +60,8 @@ func (r *run) extensions(dst []byte) []byte {
 func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 	fields := p.static
 	if p.byType != nil {
-		known := false
-		t := r.runtimeType(p.node, base)
-		switch {
-		case t != nil && (p.declared == "" || string(t) != p.declared):
-			fields, known = p.byType[string(t)]
-		case p.declared != "":
-			fields, known = p.general, true
-		default:
-			if fields, known = p.byType[p.node.static]; !known && !p.veiled {
-				fields, known = p.alike(r.mask) // nothing was asked that the type decides
-			}
-		}
+		var known bool
+		fields, known = r.fieldsOf(p, base)
 		if !known {
 			return dst, false // a type that the API does not show
 		}
@@ -123,6 +114,22 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 		}
 	}
 	return append(dst, '}'), true
+}
+
+// fieldsOf gives the fields of an object of an abstract type; known is false where its type is none that the API shows.
+func (r *run) fieldsOf(p *objectProjection, base int) (fields []projected, known bool) {
+	t := r.runtimeType(p.node, base)
+	switch {
+	case t != nil && (p.declared == "" || string(t) != p.declared):
+		fields, known = p.byType[string(t)]
+	case p.declared != "":
+		fields, known = p.general, true
+	default:
+		if fields, known = p.byType[p.node.static]; !known && !p.veiled {
+			fields, known = p.alike(r.mask) // nothing was asked that the type decides
+		}
+	}
+	return fields, known
 }
 
 // alike gives the fields of an object of whatever type, where a request leaves out all in which the types differ.
