@@ -61,6 +61,7 @@ type files struct {
 	lethe      string
 	supergraph string
 	script     string // of the null routers
+	sharing    string // the configuration with which Lethe's router shares
 }
 
 // candidates gives the routers that o asks for, the floors first, and why others are not among them.
@@ -97,8 +98,11 @@ func candidates(o *options, f files, dir string) (out []candidate, missing []fai
 
 func letheCommand(o *options, f files, port string) []string {
 	args := []string{f.lethe, "router", "--supergraph", f.supergraph, "--listen", "127.0.0.1:" + port}
-	if o.config != "" {
+	switch {
+	case o.config != "":
 		args = append(args, "--config", o.config)
+	case o.sharing:
+		args = append(args, "--config", f.sharing)
 	}
 	return args
 }

@@ -62,6 +62,10 @@ func measure(ctx context.Context, o *options) error {
 			return err
 		}
 	}
+	r.files.sharing = filepath.Join(dir, "sharing.yaml")
+	if err := os.WriteFile(r.files.sharing, []byte("shareInFlight: true\n"), 0o600); err != nil {
+		return fmt.Errorf("write a configuration: %w", err)
+	}
 	rest := ""
 	if o.pin != "" {
 		if rest, err = otherCores(o.pin); err != nil {
@@ -79,9 +83,11 @@ func measure(ctx context.Context, o *options) error {
 		return err
 	}
 	rep, counts := newReport(o), map[string]float64{}
-	for _, set := range sets {
-		if err := r.set(ctx, set, rest, rep, counts); err != nil {
-			return err
+	for _, o.sharing = range o.modes {
+		for _, set := range sets {
+			if err := r.set(ctx, set, rest, rep, counts); err != nil {
+				return err
+			}
 		}
 	}
 	switch {
@@ -174,7 +180,7 @@ func (r *rig) scenario(ctx context.Context, s *load.Scenario) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &table{Scenario: s.Name, AnswerBytes: len(script.Answer), Steps: len(script.Steps)}
+	t := &table{Scenario: s.Name, Sharing: r.sharing, AnswerBytes: len(script.Answer), Steps: len(script.Steps)}
 	for _, step := range script.Steps {
 		t.Requests += len(step)
 	}

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -13,7 +14,8 @@ import (
 type options struct {
 	lethe     string // the binary
 	config    string // of the router
-	sharing   bool
+	modes     modes
+	sharing   bool // in the mode that is measured
 	scenarios list
 	only      list
 	peers     peers
@@ -59,6 +61,27 @@ func (l list) takesAny(names []string) bool {
 	return slices.ContainsFunc(names, l.takes)
 }
 
+// modes are whether work between equal requests is shared, once or by turns.
+type modes []bool
+
+func (m *modes) String() string { return fmt.Sprint([]bool(*m)) }
+
+// IsBoolFlag lets the flag stand without a value.
+func (m *modes) IsBoolFlag() bool { return true }
+
+func (m *modes) Set(text string) error {
+	if text == "both" {
+		*m = modes{false, true}
+		return nil
+	}
+	one, err := strconv.ParseBool(text)
+	if err != nil {
+		return errors.New("it is true, false or both")
+	}
+	*m = modes{one}
+	return nil
+}
+
 // peer is a router whose command line was given.
 type peer struct{ name, command string }
 
@@ -81,7 +104,7 @@ func readOptions(args []string) (*options, error) {
 	long := f.Bool("long", false, "measure for long: 9 rounds of 10 s in place of 3 of 1 s")
 	f.StringVar(&o.lethe, "lethe", "", "the lethe `binary`; built from this module when left out")
 	f.StringVar(&o.config, "config", "", "`file` with the configuration of Lethe's router")
-	f.BoolVar(&o.sharing, "sharing", false, "have routers share work between equal requests in flight; Lethe's needs a -config that says so")
+	f.Var(&o.modes, "sharing", "have routers share work between equal requests in flight; -sharing=both measures without and then with it")
 	f.Var(&o.scenarios, "scenarios", "`names` of the scenarios, such as heavy,light; all when left out")
 	f.Var(&o.only, "only", "`names` of the routers, such as lethe,floor-fasthttp; all when left out")
 	f.Var(&o.peers, "peer", "`\"name=command\"` of another router, with {supergraph} and {port} in the command; may be repeated")
@@ -138,8 +161,15 @@ func readOptions(args []string) (*options, error) {
 	if o.profile != "" && len(o.scenarios) != 1 {
 		return nil, errors.New("-profile needs the one scenario: -scenarios heavy")
 	}
-	if o.sharing && o.only.takes("lethe") && o.config == "" {
-		return nil, errors.New("-sharing needs the -config of Lethe's router that turns it on, or -only other routers")
+	if o.modes == nil {
+		o.modes = modes{false}
 	}
+	switch {
+	case o.config != "" && len(o.modes) > 1:
+		return nil, errors.New("-config says whether Lethe's router shares: leave -sharing=both out")
+	case len(o.modes) > 1 && (o.trouble || o.overload || o.large || o.count || o.memory > 0 || o.profile != ""):
+		return nil, errors.New("-sharing=both is for measuring costs")
+	}
+	o.sharing = o.modes[0]
 	return o, nil
 }

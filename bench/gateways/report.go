@@ -22,13 +22,13 @@ type report struct {
 	Clients   int       `json:"clients"`
 	Rounds    int       `json:"rounds"`
 	Round     string    `json:"round"`
-	Sharing   bool      `json:"sharing"`
 	Scenarios []*table  `json:"scenarios"`
 }
 
 // table is what was measured under one scenario.
 type table struct {
 	Scenario    string    `json:"scenario"`
+	Sharing     bool      `json:"sharing"`
 	AnswerBytes int       `json:"answerBytes"`
 	Requests    int       `json:"floorSubgraphRequests"`
 	Steps       int       `json:"floorSteps"`
@@ -57,7 +57,7 @@ type failure struct {
 func newReport(o *options) *report {
 	return &report{
 		Time: time.Now().UTC(), CPU: cpuModel(), Cores: runtime.NumCPU(), Pinned: o.pin,
-		Clients: o.clients, Rounds: o.rounds, Round: o.round.String(), Sharing: o.sharing,
+		Clients: o.clients, Rounds: o.rounds, Round: o.round.String(),
 	}
 }
 
@@ -129,7 +129,11 @@ func medianOf(values []float64) float64 {
 
 // print writes the table for people, as Markdown.
 func (t *table) print(w io.Writer) {
-	_, _ = fmt.Fprintf(w, "\n### %s: an answer of %d bytes; the floors send %d requests in %d steps\n\n", t.Scenario, t.AnswerBytes, t.Requests, t.Steps)
+	shares := ""
+	if t.Sharing {
+		shares = ", equal requests in flight shared"
+	}
+	_, _ = fmt.Fprintf(w, "\n### %s%s: an answer of %d bytes; the floors send %d requests in %d steps\n\n", t.Scenario, shares, t.AnswerBytes, t.Requests, t.Steps)
 	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
 	heads := []string{"router", "CPU µs/request", "± %", "user", "system"}
 	for _, n := range floors() {
