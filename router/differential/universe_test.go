@@ -217,7 +217,11 @@ func (u *universe) value(typ *ast.Type, types []*ast.Type, sources []source, h u
 		if strings.HasPrefix(names[0], "Payload") {
 			n = o.n
 		}
-		return thing{names[h%uint32(len(names))], n}
+		name := names[h%uint32(len(names))]
+		if root := u.sg.Root(ast.Query); name == root.Name {
+			n = 0
+		}
+		return thing{name, n}
 	case out != nil && out.Kind == supergraph.Enum:
 		values := u.enumValues(out, sources)
 		if len(values) == 0 {

@@ -62,6 +62,9 @@ func (s *search) signature(p *place, it *item, t typeID) string {
 	var b []byte
 	num := func(n int) { b = strconv.AppendInt(append(b, ' '), int64(n), 10) }
 	node := s.g.types[t]
+	if node == s.g.roots[0] {
+		b = append(b, "root"...)
+	}
 	f := node.fields[it.name]
 	for _, v := range p.arrivals {
 		num(v.subgraph)
@@ -120,7 +123,7 @@ func (s *search) closure(p *place, class typeSet) (*closure, error) {
 		}
 	}
 	if len(c.vertices) > 0 && !p.root {
-		s.reenter(p, c)
+		s.reenter(p, c, class)
 	}
 	targets := s.targets(class)
 	for i := range targets {
@@ -150,17 +153,19 @@ func (s *search) closure(p *place, class typeSet) (*closure, error) {
 	return c, nil
 }
 
-// reenter adds the other subgraphs' root types where a field below the root answers with one.
-func (s *search) reenter(p *place, c *closure) {
-	if p.static != s.g.roots[0] {
+// reenter adds the other subgraphs' root types where a field below the root answers with one, under an interface or in a
+// union perhaps.
+func (s *search) reenter(p *place, c *closure, class typeSet) {
+	root := s.g.roots[0]
+	if len(class) > 1 || s.g.types[class[0]] != root {
 		return
 	}
 	at := c.vertices[0]
-	for g, in := range p.static.in {
+	for g, in := range root.in {
 		if in == nil || g == at.subgraph {
 			continue
 		}
-		c.vertices = append(c.vertices, s.newVertex(vertex{kind: reentryVertex, place: p, static: p.static, types: p.possible,
+		c.vertices = append(c.vertices, s.newVertex(vertex{kind: reentryVertex, place: p, static: root, types: class,
 			subgraph: g, from: at, deps: []*vertex{at}, self: moveCost}))
 	}
 }

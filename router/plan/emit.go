@@ -23,6 +23,9 @@ func (b *builder) fetches() []*Fetch {
 			f.Kind = b.search.kind
 		} else {
 			f.Path = b.path(st.place)
+			if !st.entity && len(st.place.possible) > 1 {
+				f.Path[len(f.Path)-1].Types = []string{st.root.static.name}
+			}
 		}
 		for d := range st.deps {
 			f.DependsOn = append(f.DependsOn, ids[d])
