@@ -50,8 +50,9 @@ func TestDeferDifferential(t *testing.T) {
 // differDeferred tries one seed.
 func differDeferred(t *testing.T, c *counts, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 11))
-	g := randomSubgraphs(r)
-	w, refused, err := newWorld(g.subgraphs(), seed, faults{fields: uint32(seed%2) * 9})
+	failing := faults{fields: uint32(seed%2) * 9}
+	g := randomSubgraphs(r, failing)
+	w, refused, err := newWorld(g.subgraphs(), seed, failing)
 	if len(refused) > 0 {
 		return
 	}

@@ -142,7 +142,7 @@ func differ(t *testing.T, c *counts, seed uint64) {
 // differBy tries a number of operations over the subgraphs that r chooses, with the faults of a seed.
 func differBy(t *testing.T, c *counts, seed uint64, r *rand.Rand, operations int) {
 	c.seeds.Add(1)
-	g := randomSubgraphs(r)
+	g := randomSubgraphs(r, faultsOf(seed))
 	w, refused, err := newWorld(g.subgraphs(), seed, faultsOf(seed))
 	if len(refused) > 0 {
 		c.mu.Lock()

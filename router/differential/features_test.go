@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// randomSubgraphs makes two to four subgraphs that share entities, with all that Federation has.
-func randomSubgraphs(r *rand.Rand) *generator {
+// randomSubgraphs makes two to four subgraphs that share entities, with all that Federation has. Where something fails there
+// are no contexts: what depends on a value that could not be had is not what it were if nothing had failed.
+func randomSubgraphs(r *rand.Rand, f faults) *generator {
 	g := &generator{r: r, keys: map[string][]string{}}
 	for i := range 2 + r.IntN(3) {
 		g.subs = append(g.subs, &draft{name: string(rune('a' + i)), first: g.chance(7), types: map[string]*typeDraft{}})
@@ -31,8 +32,20 @@ func randomSubgraphs(r *rand.Rand) *generator {
 		}
 	}
 	g.queries()
+	for i, d := range g.subs {
+		for _, name := range sortedKeys(d.types) {
+			if t := d.types[name]; t.kind == "union" && g.get(i, "Query") != nil && g.chance(8) {
+				t.members = append(t.members, "Query")
+			}
+		}
+	}
 	if g.chance(3) {
 		g.mutations()
+	}
+	if !f.any() && g.chance(2) {
+		for range 1 + g.r.IntN(2) {
+			g.contexts()
+		}
 	}
 	return g
 }
@@ -342,5 +355,67 @@ func (g *generator) mutations() {
 			}
 			g.add(i, "Mutation", name, g.inputs(i, g.pick("", g.arguments())), payload)
 		}
+	}
+}
+
+// contexts makes an entity of which a field takes an argument from an object above, which is of a type that sets a context,
+// and ways from such types to the entity.
+func (g *generator) contexts() {
+	i := g.r.IntN(len(g.subs))
+	if g.subs[i].first {
+		return
+	}
+	name, read := g.fresh("C"), g.fresh("f")
+	set := false
+	for _, e := range slices.Clone(g.entities) {
+		t := g.get(i, e)
+		if t == nil || t.kind != "type" || t.has("@interfaceObject") || g.chance(2) {
+			continue
+		}
+		others := g.with(e, i)
+		if len(others) > 0 && t.has("@key") && g.chance(3) {
+			g.add(others[0], e, read, "", "Int")
+			g.add(i, e, read, "", "Int", "@external")
+		} else {
+			g.add(i, e, read, "", "Int")
+		}
+		t.directives = append(t.directives, `@context(name: "`+name+`")`)
+		j := append(others, i)[g.r.IntN(len(others)+1)]
+		g.contextual(j, name)
+		if g.chance(3) {
+			between := g.fresh("W")
+			g.add(j, between, "c", "", g.wrap(name))
+			g.add(j, e, g.fresh("f"), "", g.wrap(between))
+		} else {
+			g.add(j, e, g.fresh("f"), "", g.wrap(name))
+		}
+		set = true
+	}
+	if !set {
+		return
+	}
+	g.contextual(i, name)
+	out := g.scalar(i)
+	if g.chance(4) {
+		out = g.wrap(name)
+	}
+	g.add(i, name, g.fresh("f"), `(above: Int @fromContext(field: "$`+name+` { `+read+` }")`+g.pick("", "", ", n: Int = 0", ", s: String")+`)`, out)
+	for range g.r.IntN(3) {
+		j := g.r.IntN(len(g.subs))
+		g.contextual(j, name)
+		if below := g.entities[g.r.IntN(len(g.entities))]; g.chance(2) && g.get(j, below) != nil {
+			g.add(j, name, g.fresh("f"), "", g.wrap(below))
+			continue
+		}
+		g.add(j, name, g.fresh("f"), "", g.pick("Int", name, g.wrap(name)))
+	}
+}
+
+// contextual gives a subgraph the entity of a context.
+func (g *generator) contextual(i int, name string) {
+	if g.get(i, name) == nil {
+		g.add(i, name, "id", "", "ID!")
+		t := g.get(i, name)
+		t.directives = append(t.directives, `@key(fields: "id")`)
 	}
 }

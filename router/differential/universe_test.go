@@ -301,8 +301,35 @@ func (u *universe) canonical(t *supergraph.Type, field string, args map[string]a
 				out[name] = u.canonicalInput(a.Type, v)
 			}
 		}
+		for _, s := range f.Sources {
+			if slices.ContainsFunc(s.Contexts, func(c supergraph.ContextArgument) bool { return c.Name == name }) {
+				out[name] = v
+			}
+		}
 	}
 	return out
+}
+
+// contexts adds to the arguments of a field those that subgraphs take from objects above, of which way is the last and the
+// field's own.
+func (u *universe) contexts(way []thing, field string, args map[string]any) {
+	if len(way) == 0 {
+		return
+	}
+	f := u.sg.Type(way[len(way)-1].typ).Field(field)
+	if f == nil {
+		return
+	}
+	for _, s := range f.Sources {
+		for _, c := range s.Contexts {
+			for _, o := range slices.Backward(way[:len(way)-1]) {
+				if slices.Contains(u.sg.Type(o.typ).Contexts, c.Context) {
+					args[c.Name] = u.truth(o, c.Selection[0].Field, nil)
+					break
+				}
+			}
+		}
+	}
 }
 
 func (u *universe) canonicalInput(typ *ast.Type, v any) any {
@@ -347,6 +374,7 @@ func (s *state) root(def string, at thing) thing {
 }
 
 func (w *whole) resolve(at position, def *ast.Definition, field *ast.FieldDefinition, args map[string]any) any {
+	w.u.contexts(at.way, field.Name, args)
 	return w.u.truth(w.state.root(def.Name, at.is), field.Name, args)
 }
 
