@@ -59,6 +59,9 @@ func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableD
 	if err != nil {
 		return nil, fmt.Errorf("compile the response: %w", err)
 	}
+	for _, f := range c.program.fetches {
+		f.setKey()
+	}
 	return c.program, nil
 }
 

@@ -36,6 +36,46 @@ func (c *compiler) represent(out *fetch, f *plan.Fetch) error {
 	return nil
 }
 
+// setKey finds out whether the objects that a fetch needs can be told apart by what stands in one source alone, without
+// looking at their types.
+func (f *fetch) setKey() {
+	if f.listed == 0 || !f.entity || f.distinct || len(f.at.typename) > 0 || f.hosts[0].source != f.direct {
+		return
+	}
+	name := f.at.staticTypeOf(f.direct)
+	takes := func(types []string) bool { return len(types) == 0 || slices.Contains(types, name) }
+	if name == "" || !takes(f.path[len(f.path)-1].types) {
+		return
+	}
+	i := slices.IndexFunc(f.represents, func(r *representation) bool { return takes(r.types) })
+	if i < 0 || !f.represents[i].flat {
+		return
+	}
+	var key []access
+	for j := range f.represents[i].fields {
+		first := f.represents[i].fields[j].access[0]
+		if first.source != f.direct {
+			return
+		}
+		key = append(key, first)
+	}
+	f.keyed, f.key = f.represents[i], key
+}
+
+// staticTypeOf gives what staticType gives for every object that stands in a source; "" where that depends on the object.
+func (n *node) staticTypeOf(source int) string {
+	if n.static != "" {
+		return n.static
+	}
+	name := n.sources[source].static
+	for i := range n.sources[:source] {
+		if other := n.sources[i].static; other != "" && other != name {
+			return ""
+		}
+	}
+	return name
+}
+
 func (c *compiler) representationFields(n *node, set plan.SelectionSet, parent string, types []string) ([]representationField, error) {
 	var out []representationField
 	for _, s := range set {

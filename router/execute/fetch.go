@@ -147,145 +147,35 @@ func (s *scratch) settle(f *fetch) {
 		return
 	}
 	ans := &s.answers[f.id]
-	for _, in := range s.instances {
-		v := slot{kind: null}
+	var entities, hosts []slot
+	part, host := int32(-1), int32(-1)
+	for i := range s.instances {
+		in := &s.instances[i]
+		if in.fetch != host {
+			host, hosts = in.fetch, s.answers[in.fetch].slots
+		}
+		if in.part != part && !f.nested {
+			part, entities = in.part, ans.entities(in.part)
+		}
+		at := &hosts[in.slot]
 		switch {
-		case ans.root.kind != object:
-		case f.nested:
-			v = ans.root
+		case f.nested && ans.root.kind == object:
+			*at = ans.root
+		case uint32(in.rep) < uint32(len(entities)):
+			*at = entities[in.rep]
 		default:
-			if entities := ans.slots[ans.root.off+uint32(in.part)]; entities.kind == list && uint32(in.rep) < entities.n {
-				v = ans.slots[entities.off+uint32(in.rep)]
-			}
+			*at = slot{kind: null}
 		}
-		s.answers[in.fetch].slots[in.slot] = v
 	}
 }
 
-// collect walks along the fetch's path and writes a representation for each distinct object.
-func (s *scratch) collect(f *fetch) {
-	if f.listed > 0 {
-		s.collectListed(f)
-		return
+// entities gives the list of entities that a part of an answer is.
+func (a *answer) entities(part int32) []slot {
+	if a.root.kind != object {
+		return nil
 	}
-	base := s.rootRefs()
-	s.descend(f, s.program.root, base, f.path, (*scratch).visit)
-	s.refs = s.refs[:base]
-}
-
-// collectListed does so for the objects that the scanner noted.
-func (s *scratch) collectListed(f *fetch) {
-	n := f.at
-	ans := &s.answers[n.sources[f.direct].fetch]
-	if len(ans.lists) < f.listed {
-		return
+	if v := a.slots[a.root.off+uint32(part)]; v.kind == list {
+		return a.slots[v.off : v.off+v.n]
 	}
-	types := f.path[len(f.path)-1].types
-	base := len(s.refs)
-	for _, direct := range ans.lists[f.listed-1] {
-		for i := range n.sources {
-			ref := int32(-1)
-			if src := &n.sources[i]; i == f.direct {
-				ref = direct
-			} else if src.attached() {
-				ref = s.host(n, src, base)
-			}
-			s.refs = append(s.refs, ref)
-		}
-		if s.isOneOf(n, base, types) {
-			s.visit(f, n, base)
-		}
-		s.refs = s.refs[:base]
-	}
-}
-
-// descend calls each for every object at the end of the path, with s.path the way to it.
-func (s *scratch) descend(f *fetch, n *node, base int, path []step, each func(*scratch, *fetch, *node, int)) {
-	if len(f.contexts) > 0 {
-		s.trail = append(s.trail, ancestor{n, base})
-		defer func() { s.trail = s.trail[:len(s.trail)-1] }()
-	}
-	if len(path) == 0 {
-		each(s, f, n, base)
-		return
-	}
-	child := path[0].node
-	vals := s.childVals(n, child, base)
-	s.path = append(s.path, pathElement{name: child.key})
-	s.descendVals(f, child, vals, len(s.vals)-vals, path, each)
-	s.path = s.path[:len(s.path)-1]
-	s.vals = s.vals[:vals]
-}
-
-// descendVals goes through the lists at a field, whose values come from several sources in step, to the objects.
-func (s *scratch) descendVals(f *fetch, child *node, vals, count int, path []step, each func(*scratch, *fetch, *node, int)) {
-	length := s.listLength(vals, count)
-	if length < 0 {
-		base, ok := s.objects(child, vals)
-		if ok && s.isOneOf(child, base, path[0].types) {
-			s.descend(f, child, base, path[1:], each)
-		}
-		s.refs = s.refs[:base]
-		return
-	}
-	for i := range length {
-		from := len(s.vals)
-		s.elements(child, vals, count, i)
-		s.path = append(s.path, pathElement{index: i, list: true})
-		s.descendVals(f, child, from, count, path, each)
-		s.path = s.path[:len(s.path)-1]
-		s.vals = s.vals[:from]
-	}
-}
-
-// place gives the slot to which the fetch's answer to the object at base is attached.
-func (s *scratch) place(f *fetch, n *node, base int) (instance, bool) {
-	for _, h := range f.hosts {
-		if ref := s.refs[base+h.source]; ref >= 0 {
-			return instance{fetch: int32(h.fetch), slot: ref + int32(h.slot)}, true
-		}
-	}
-	return instance{}, false
-}
-
-// visit is one object at the end of a fetch's path.
-func (s *scratch) visit(f *fetch, n *node, base int) {
-	in, ok := s.place(f, n, base)
-	if !ok {
-		return
-	}
-	at := &s.answers[in.fetch].slots[in.slot]
-	if at.kind != absent {
-		return // the same object, met before at another place
-	}
-	if f.nested {
-		at.kind = pending
-		s.instances = append(s.instances, in)
-		return
-	}
-	for i, rep := range f.represents {
-		if !s.isOneOf(n, base, rep.types) {
-			continue
-		}
-		if s.key, ok = s.appendKey(s.key[:0], n, base, rep, i); !ok {
-			continue
-		}
-		reps := &s.reps
-		if len(f.contexts) > 0 {
-			in.part, reps = s.group(f)
-		}
-		known := false
-		if f.distinct {
-			in.rep = int32(len(reps.ends))
-		} else {
-			in.rep, known = reps.find(s.key)
-		}
-		if !known {
-			reps.text, _ = s.represent(reps.text, n, base, rep)
-			reps.add()
-		}
-		at.kind = pending
-		s.instances = append(s.instances, in)
-		return
-	}
+	return nil
 }

@@ -109,6 +109,10 @@ type fetch struct {
 	// then nothing has to be walked. 0 where they are not.
 	listed int
 	direct int // that source, of at
+	// keyed is the representation of all objects listed, where their type is known and its fields stand in that source:
+	// there, in the order of the key. Without such a one key is empty.
+	keyed *representation
+	key   []access
 	// distinct tells that equal objects are asked for separately, since below them an argument differs by ancestor.
 	distinct bool
 }

@@ -2,7 +2,10 @@ package execute
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -14,19 +17,22 @@ type representations struct {
 	ends    []int
 	keys    []byte
 	keyEnds []int
-	hashes  []uint64
+	tags    []uint64
 	table   []int32 // open addressing: 1 + index, 0 for free; its length is a power of two
 }
 
-// seed keeps clients from choosing representations that collide.
-var seed = maphash.MakeSeed() //nolint:gochecknoglobals // one seed for the life of the process
+// Seeds keep clients from choosing representations that collide.
+var (
+	seed  = maphash.MakeSeed()                          //nolint:gochecknoglobals // one seed for the life of the process
+	words = [2]uint64{rand.Uint64(), rand.Uint64() | 1} //nolint:gochecknoglobals // the same for short keys
+)
 
 func (rs *representations) reset() {
 	if len(rs.table) > 1<<16 {
 		rs.table = nil
 	}
 	clear(rs.table)
-	rs.text, rs.ends, rs.hashes = rs.text[:0], rs.ends[:0], rs.hashes[:0]
+	rs.text, rs.ends, rs.tags = rs.text[:0], rs.ends[:0], rs.tags[:0]
 	rs.keys, rs.keyEnds = rs.keys[:0], rs.keyEnds[:0]
 }
 
@@ -43,26 +49,57 @@ func (rs *representations) append(dst []byte) []byte {
 	return dst
 }
 
+// long is what the highest byte of a tag is for keys that the tag does not hold wholly.
+const long = 0xff << 56
+
+// tag gives a number for a key that is seldom another's, and never where it is below long: then it holds the key itself.
+func tag(key []byte) uint64 {
+	n := len(key)
+	switch {
+	case n > 16:
+		return maphash.Bytes(seed, key) | long
+	case n >= 8:
+		first, last := binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[n-8:])
+		return mixed(first^uint64(n)<<56, last^words[1]) | long
+	case n >= 4:
+		first, last := binary.LittleEndian.Uint32(key), binary.LittleEndian.Uint32(key[n-4:])
+		return uint64(n)<<56 | uint64(last)<<(8*(n-4)) | uint64(first)
+	case n > 0:
+		return uint64(n)<<56 | uint64(key[0]) | uint64(key[n/2])<<8 | uint64(key[n-1])<<16
+	}
+	return 0
+}
+
+// mixed gives a number in which every bit depends on all bits of a and b.
+func mixed(a, b uint64) uint64 {
+	high, low := bits.Mul64(a^words[0], b)
+	return high ^ low
+}
+
 // find gives the index of the representation with this key, byte for byte. Where there is none it takes the next index,
 // under which the caller is to add it, and reports false.
 func (rs *representations) find(key []byte) (int32, bool) {
-	if 2*(len(rs.hashes)+1) > len(rs.table) {
+	t := tag(key)
+	if len(rs.table) > 0 {
+		mask := uint64(len(rs.table) - 1)
+		for p := mixed(t, words[1]) & mask; ; p = (p + 1) & mask {
+			i := rs.table[p] - 1
+			if i < 0 {
+				break
+			}
+			if rs.tags[i] == t && (t < long || bytes.Equal(rs.keyAt(i), key)) {
+				return i, true
+			}
+		}
+	}
+	if 2*(len(rs.tags)+1) > len(rs.table) {
 		rs.grow()
 	}
-	h := maphash.Bytes(seed, key)
-	mask := uint64(len(rs.table) - 1)
-	for p := h & mask; ; p = (p + 1) & mask {
-		i := rs.table[p] - 1
-		if i < 0 {
-			rs.keys, rs.hashes = append(rs.keys, key...), append(rs.hashes, h)
-			rs.keyEnds = append(rs.keyEnds, len(rs.keys))
-			rs.table[p] = int32(len(rs.hashes))
-			return int32(len(rs.hashes) - 1), false
-		}
-		if rs.hashes[i] == h && bytes.Equal(rs.keyAt(i), key) {
-			return i, true
-		}
-	}
+	rs.keys, rs.tags = append(rs.keys, key...), append(rs.tags, t)
+	rs.keyEnds = append(rs.keyEnds, len(rs.keys))
+	i := int32(len(rs.tags) - 1)
+	rs.put(i)
+	return i, false
 }
 
 func (rs *representations) keyAt(i int32) []byte {
@@ -77,16 +114,20 @@ func (rs *representations) keyAt(i int32) []byte {
 func (rs *representations) add() { rs.ends = append(rs.ends, len(rs.text)) }
 
 func (rs *representations) grow() {
-	size := max(64, 2*len(rs.table))
-	rs.table = make([]int32, size)
-	mask := uint64(size - 1)
-	for i, h := range rs.hashes {
-		p := h & mask
-		for rs.table[p] != 0 {
-			p = (p + 1) & mask
-		}
-		rs.table[p] = int32(i) + 1
+	rs.table = make([]int32, max(64, 2*len(rs.table)))
+	for i := range rs.tags {
+		rs.put(int32(i))
 	}
+}
+
+// put enters an index into the table.
+func (rs *representations) put(i int32) {
+	mask := uint64(len(rs.table) - 1)
+	p := mixed(rs.tags[i], words[1]) & mask
+	for rs.table[p] != 0 {
+		p = (p + 1) & mask
+	}
+	rs.table[p] = i + 1
 }
 
 // appendKey writes what tells an object's representation from others. It reports false where the object has none.
