@@ -31,42 +31,58 @@ func (s *scratch) collectListed(f *fetch) {
 
 // collectKeyed does so where no more than the key of each object has to be looked at.
 func (s *scratch) collectKeyed(f *fetch, ans *answer, objects []int32) {
-	slots, body := ans.slots, ans.body
-	host, first := f.hosts[0], &f.key[0]
+	slots, body, single := ans.slots, ans.body, f.key[0]
+	host := f.hosts[0]
 	s.instances = slices.Grow(s.instances, len(objects))
-next:
 	for _, direct := range objects {
-		v := &slots[int(direct)+first.slot]
-		if v.kind != leaf {
+		at := &slots[int(direct)+host.slot]
+		if at.kind != absent {
+			continue
+		}
+		var key []byte
+		if len(f.key) > 1 || single.attached {
+			if !s.keyOf(f, slots, body, direct) {
+				s.visitListed(f, direct)
+				continue
+			}
+			key = s.key
+		} else if v := &slots[int(direct)+single.slot]; v.kind == leaf {
+			key = body[v.off : v.off+v.n]
+		} else {
 			s.visitListed(f, direct)
 			continue
 		}
-		key := body[v.off : v.off+v.n]
-		if len(f.key) > 1 {
-			s.key = append(s.key[:0], key...)
-			for i := range f.key[1:] {
-				if v = &slots[int(direct)+f.key[1+i].slot]; v.kind != leaf {
-					s.visitListed(f, direct)
-					continue next
-				}
-				s.key = append(append(s.key, 0), body[v.off:v.off+v.n]...) // 0 stands in no JSON text
-			}
-			key = s.key
-		}
-		in := instance{fetch: int32(host.fetch), slot: direct + int32(host.slot)}
-		if slots[in.slot].kind != absent {
-			continue
-		}
-		known := false
-		if in.rep, known = s.reps.find(key); !known {
+		rep, known := s.reps.find(key)
+		if !known {
 			base := s.refsListed(f, direct)
 			s.reps.text, _ = s.represent(s.reps.text, f.at, base, f.keyed)
 			s.reps.add()
 			s.refs = s.refs[:base]
 		}
-		slots[in.slot].kind = pending
-		s.instances = append(s.instances, in)
+		at.kind = pending
+		s.instances = append(s.instances, instance{fetch: int32(host.fetch), slot: direct + int32(host.slot), rep: rep})
 	}
+}
+
+// keyOf writes the key of an object. It reports false where a part of it is not in the first of its places.
+func (s *scratch) keyOf(f *fetch, slots []slot, body []byte, direct int32) bool {
+	s.key = s.key[:0]
+	for i := range f.key {
+		p := &f.key[i]
+		v, text := &slots[int(direct)+p.slot], body
+		if p.attached {
+			if v.kind != object {
+				return false
+			}
+			ans := &s.answers[p.fetch]
+			v, text = &ans.slots[int(v.off)+p.field], ans.body
+		}
+		if v.kind != leaf {
+			return false
+		}
+		s.key = append(append(s.key, text[v.off:v.off+v.n]...), 0) // which stands in no JSON text
+	}
+	return true
 }
 
 // visitListed visits an object that the scanner noted.

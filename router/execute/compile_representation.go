@@ -36,8 +36,8 @@ func (c *compiler) represent(out *fetch, f *plan.Fetch) error {
 	return nil
 }
 
-// setKey finds out whether the objects that a fetch needs can be told apart by what stands in one source alone, without
-// looking at their types.
+// setKey finds out whether the objects that a fetch needs can be told apart by their fields alone, which are near, without looking
+// at their types.
 func (f *fetch) setKey() {
 	if f.listed == 0 || !f.entity || f.distinct || len(f.at.typename) > 0 || f.hosts[0].source != f.direct {
 		return
@@ -51,13 +51,17 @@ func (f *fetch) setKey() {
 	if i < 0 || !f.represents[i].flat {
 		return
 	}
-	var key []access
+	var key []keyPlace
 	for j := range f.represents[i].fields {
 		first := f.represents[i].fields[j].access[0]
-		if first.source != f.direct {
-			return
+		place := keyPlace{slot: first.slot}
+		if src := &f.at.sources[first.source]; first.source != f.direct {
+			if !src.attached() || !f.sees[src.fetch] || src.hosts[0].source != f.direct {
+				return
+			}
+			place = keyPlace{slot: src.hosts[0].slot, field: first.slot, fetch: src.fetch, attached: true}
 		}
-		key = append(key, first)
+		key = append(key, place)
 	}
 	f.keyed, f.key = f.represents[i], key
 }

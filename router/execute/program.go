@@ -109,12 +109,20 @@ type fetch struct {
 	// then nothing has to be walked. 0 where they are not.
 	listed int
 	direct int // that source, of at
-	// keyed is the representation of all objects listed, where their type is known and its fields stand in that source:
-	// there, in the order of the key. Without such a one key is empty.
+	// keyed is the representation of all objects listed, where their type is known, and key is where its fields stand, each
+	// in the first of its places. Without such a one key is empty.
 	keyed *representation
-	key   []access
+	key   []keyPlace
 	// distinct tells that equal objects are asked for separately, since below them an argument differs by ancestor.
 	distinct bool
+}
+
+// keyPlace is where a part of the key of listed objects stands: a slot of theirs, or a field of the entity that is
+// attached there.
+type keyPlace struct {
+	slot, field int
+	fetch       int // whose answer the entity stands in
+	attached    bool
 }
 
 // unit is what is sent as one request: a fetch, or several to one subgraph that become ready together.
