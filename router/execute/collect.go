@@ -31,29 +31,38 @@ func (s *scratch) collectListed(f *fetch) {
 
 // collectKeyed does so where no more than the key of each object has to be looked at.
 func (s *scratch) collectKeyed(f *fetch, ans *answer, objects []int32) {
-	slots, body, single := ans.slots, ans.body, f.key[0]
-	host := f.hosts[0]
+	slots, body := ans.slots, ans.body
+	host, short := f.hosts[0], f.key[0]
+	single := len(f.key) == 1 && !short.attached
 	s.instances = slices.Grow(s.instances, len(objects))
 	for _, direct := range objects {
 		at := &slots[int(direct)+host.slot]
 		if at.kind != absent {
 			continue
 		}
+		var t uint64
 		var key []byte
-		if len(f.key) > 1 || single.attached {
-			if !s.keyOf(f, slots, body, direct) {
-				s.visitListed(f, direct)
-				continue
+		if v := &slots[int(direct)+short.slot]; single && v.kind == leaf {
+			key = body[v.off:]
+			if v.n < 8 && len(key) >= 8 {
+				t = shortTag(key, v.n)
+			} else {
+				t = tag(key[:v.n])
 			}
-			key = s.key
-		} else if v := &slots[int(direct)+single.slot]; v.kind == leaf {
-			key = body[v.off : v.off+v.n]
+			key = key[:v.n]
+		} else if !single && s.keyOf(f.key, slots, body, direct) {
+			key, t = s.key, tag(s.key)
 		} else {
 			s.visitListed(f, direct)
 			continue
 		}
-		rep, known := s.reps.find(key)
+		rep, known := s.reps.lookup(key, t)
 		if !known {
+			if !s.hasGiven(f, slots, body, direct) {
+				s.visitListed(f, direct)
+				continue
+			}
+			rep = s.reps.enter(key, t)
 			base := s.refsListed(f, direct)
 			s.reps.text, _ = s.represent(s.reps.text, f.at, base, f.keyed)
 			s.reps.add()
@@ -64,23 +73,41 @@ func (s *scratch) collectKeyed(f *fetch, ans *answer, objects []int32) {
 	}
 }
 
-// keyOf writes the key of an object. It reports false where a part of it is not in the first of its places.
-func (s *scratch) keyOf(f *fetch, slots []slot, body []byte, direct int32) bool {
+// keyOf writes what stands at some places of an object as a key. It reports false where one of them has no leaf.
+func (s *scratch) keyOf(places []keyPlace, slots []slot, body []byte, direct int32) bool {
 	s.key = s.key[:0]
-	for i := range f.key {
-		p := &f.key[i]
-		v, text := &slots[int(direct)+p.slot], body
-		if p.attached {
-			if v.kind != object {
-				return false
-			}
-			ans := &s.answers[p.fetch]
-			v, text = &ans.slots[int(v.off)+p.field], ans.body
-		}
-		if v.kind != leaf {
+	for i := range places {
+		part := s.leafAt(&places[i], slots, body, direct)
+		if part == nil {
 			return false
 		}
-		s.key = append(append(s.key, text[v.off:v.off+v.n]...), 0) // which stands in no JSON text
+		s.key = append(append(s.key, part...), 0) // which stands in no JSON text
+	}
+	return true
+}
+
+// leafAt gives what stands at a place of an object, nil where that is no leaf.
+func (s *scratch) leafAt(p *keyPlace, slots []slot, body []byte, direct int32) []byte {
+	v := &slots[int(direct)+p.slot]
+	if p.attached {
+		if v.kind != object {
+			return nil
+		}
+		ans := &s.answers[p.fetch]
+		v, body = &ans.slots[int(v.off)+p.field], ans.body
+	}
+	if v.kind != leaf {
+		return nil
+	}
+	return body[v.off : v.off+v.n]
+}
+
+// hasGiven reports whether an object has the fields of a representation that are not of its key.
+func (s *scratch) hasGiven(f *fetch, slots []slot, body []byte, direct int32) bool {
+	for i := range f.given {
+		if s.leafAt(&f.given[i], slots, body, direct) == nil {
+			return false
+		}
 	}
 	return true
 }

@@ -60,7 +60,7 @@ func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableD
 		return nil, fmt.Errorf("compile the response: %w", err)
 	}
 	for _, f := range c.program.fetches {
-		f.setKey()
+		f.setKey(c.program.fetches)
 	}
 	return c.program, nil
 }

@@ -38,7 +38,7 @@ func (c *compiler) represent(out *fetch, f *plan.Fetch) error {
 
 // setKey finds out whether the objects that a fetch needs can be told apart by their fields alone, which are near, without looking
 // at their types.
-func (f *fetch) setKey() {
+func (f *fetch) setKey(fetches []*fetch) {
 	if f.listed == 0 || !f.entity || f.distinct || len(f.at.typename) > 0 || f.hosts[0].source != f.direct {
 		return
 	}
@@ -51,19 +51,34 @@ func (f *fetch) setKey() {
 	if i < 0 || !f.represents[i].flat {
 		return
 	}
-	var key []keyPlace
+	var key, attached []keyPlace
 	for j := range f.represents[i].fields {
 		first := f.represents[i].fields[j].access[0]
-		place := keyPlace{slot: first.slot}
-		if src := &f.at.sources[first.source]; first.source != f.direct {
-			if !src.attached() || !f.sees[src.fetch] || src.hosts[0].source != f.direct {
-				return
-			}
-			place = keyPlace{slot: src.hosts[0].slot, field: first.slot, fetch: src.fetch, attached: true}
+		src := &f.at.sources[first.source]
+		switch {
+		case first.source == f.direct:
+			key = append(key, keyPlace{slot: first.slot})
+		case src.attached() && f.sees[src.fetch] && src.hosts[0].source == f.direct:
+			attached = append(attached, keyPlace{slot: src.hosts[0].slot, field: first.slot, fetch: src.fetch, attached: true})
+		default:
+			return
 		}
-		key = append(key, place)
 	}
-	f.keyed, f.key = f.represents[i], key
+	f.keyed = f.represents[i]
+	direct := key
+	for _, p := range attached {
+		if by := fetches[p.fetch]; by.at == f.at && by.listed == f.listed && by.direct == f.direct && len(by.key) > 0 && within(by.key, direct) {
+			f.given = append(f.given, p)
+		} else {
+			key = append(key, p)
+		}
+	}
+	f.key = key
+}
+
+// within reports whether all places of a are among those of b.
+func within(a, b []keyPlace) bool {
+	return !slices.ContainsFunc(a, func(p keyPlace) bool { return !slices.Contains(b, p) })
 }
 
 // staticTypeOf gives what staticType gives for every object that stands in a source; "" where that depends on the object.

@@ -109,10 +109,11 @@ type fetch struct {
 	// then nothing has to be walked. 0 where they are not.
 	listed int
 	direct int // that source, of at
-	// keyed is the representation of all objects listed, where their type is known, and key is where its fields stand, each
-	// in the first of its places. Without such a one key is empty.
-	keyed *representation
-	key   []keyPlace
+	// keyed is the representation of all objects listed, where their type is known, and key is where the fields stand that
+	// tell them apart, each in the first of its places: objects alike in these are alike in those that are given, which are
+	// of entities found by the same key. Without such a representation key is empty.
+	keyed      *representation
+	key, given []keyPlace
 	// distinct tells that equal objects are asked for separately, since below them an argument differs by ancestor.
 	distinct bool
 }

@@ -17,8 +17,13 @@ type representations struct {
 	ends    []int
 	keys    []byte
 	keyEnds []int
-	tags    []uint64
-	table   []int32 // open addressing: 1 + index, 0 for free; its length is a power of two
+	table   []tagged // open addressing; its length is a power of two
+}
+
+// tagged is a place of the table of representations; its tag is 0 where it is free.
+type tagged struct {
+	tag   uint64
+	index int32
 }
 
 // Seeds keep clients from choosing representations that collide.
@@ -28,11 +33,11 @@ var (
 )
 
 func (rs *representations) reset() {
-	if len(rs.table) > 1<<16 {
+	if len(rs.table) > 1<<14 {
 		rs.table = nil
 	}
 	clear(rs.table)
-	rs.text, rs.ends, rs.tags = rs.text[:0], rs.ends[:0], rs.tags[:0]
+	rs.text, rs.ends = rs.text[:0], rs.ends[:0]
 	rs.keys, rs.keyEnds = rs.keys[:0], rs.keyEnds[:0]
 }
 
@@ -52,7 +57,8 @@ func (rs *representations) append(dst []byte) []byte {
 // long is what the highest byte of a tag is for keys that the tag does not hold wholly.
 const long = 0xff << 56
 
-// tag gives a number for a key that is seldom another's, and never where it is below long: then it holds the key itself.
+// tag gives a number other than 0 for a key. It is seldom another's, and never where it is below long: then it holds the key
+// itself.
 func tag(key []byte) uint64 {
 	n := len(key)
 	switch {
@@ -61,13 +67,19 @@ func tag(key []byte) uint64 {
 	case n >= 8:
 		first, last := binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[n-8:])
 		return mixed(first^uint64(n)<<56, last^words[1]) | long
-	case n >= 4:
-		first, last := binary.LittleEndian.Uint32(key), binary.LittleEndian.Uint32(key[n-4:])
-		return uint64(n)<<56 | uint64(last)<<(8*(n-4)) | uint64(first)
-	case n > 0:
-		return uint64(n)<<56 | uint64(key[0]) | uint64(key[n/2])<<8 | uint64(key[n-1])<<16
+	case n == 0:
+		return long
 	}
-	return 0
+	t := uint64(n) << 56
+	for i, c := range key {
+		t |= uint64(c) << (8 * i)
+	}
+	return t
+}
+
+// shortTag gives the tag of the first n bytes of b, of which there are more than these few: 1 to 7.
+func shortTag(b []byte, n uint32) uint64 {
+	return binary.LittleEndian.Uint64(b)&(1<<(8*n&63)-1) | uint64(n)<<56
 }
 
 // mixed gives a number in which every bit depends on all bits of a and b.
@@ -80,26 +92,53 @@ func mixed(a, b uint64) uint64 {
 // under which the caller is to add it, and reports false.
 func (rs *representations) find(key []byte) (int32, bool) {
 	t := tag(key)
-	if len(rs.table) > 0 {
-		mask := uint64(len(rs.table) - 1)
-		for p := mixed(t, words[1]) & mask; ; p = (p + 1) & mask {
-			i := rs.table[p] - 1
-			if i < 0 {
-				break
-			}
-			if rs.tags[i] == t && (t < long || bytes.Equal(rs.keyAt(i), key)) {
-				return i, true
+	if i, ok := rs.lookup(key, t); ok {
+		return i, true
+	}
+	return rs.enter(key, t), false
+}
+
+// lookup gives the index of the representation with this key, which has the tag t.
+func (rs *representations) lookup(key []byte, t uint64) (int32, bool) {
+	mask := uint64(len(rs.table) - 1)
+	for p := mixed(t, words[1]) & mask; p < uint64(len(rs.table)); p = (p + 1) & mask {
+		e := &rs.table[p]
+		if e.tag == t && (t < long || bytes.Equal(rs.keyAt(e.index), key)) {
+			return e.index, true
+		}
+		if e.tag == 0 {
+			break
+		}
+	}
+	return 0, false
+}
+
+// enter gives the next index to a key, which has the tag t.
+func (rs *representations) enter(key []byte, t uint64) int32 {
+	e := tagged{tag: t, index: int32(len(rs.keyEnds))}
+	rs.keys = append(rs.keys, key...)
+	rs.keyEnds = append(rs.keyEnds, len(rs.keys))
+	if 2*len(rs.keyEnds) > len(rs.table) {
+		old := rs.table
+		rs.table = make([]tagged, max(32, 2*len(old)))
+		for _, e := range old {
+			if e.tag != 0 {
+				rs.put(e)
 			}
 		}
 	}
-	if 2*(len(rs.tags)+1) > len(rs.table) {
-		rs.grow()
+	rs.put(e)
+	return e.index
+}
+
+// put enters an entry into the table.
+func (rs *representations) put(e tagged) {
+	mask := uint64(len(rs.table) - 1)
+	p := mixed(e.tag, words[1]) & mask
+	for rs.table[p].tag != 0 {
+		p = (p + 1) & mask
 	}
-	rs.keys, rs.tags = append(rs.keys, key...), append(rs.tags, t)
-	rs.keyEnds = append(rs.keyEnds, len(rs.keys))
-	i := int32(len(rs.tags) - 1)
-	rs.put(i)
-	return i, false
+	rs.table[p] = e
 }
 
 func (rs *representations) keyAt(i int32) []byte {
@@ -112,23 +151,6 @@ func (rs *representations) keyAt(i int32) []byte {
 
 // add takes the representation that was appended to the text.
 func (rs *representations) add() { rs.ends = append(rs.ends, len(rs.text)) }
-
-func (rs *representations) grow() {
-	rs.table = make([]int32, max(64, 2*len(rs.table)))
-	for i := range rs.tags {
-		rs.put(int32(i))
-	}
-}
-
-// put enters an index into the table.
-func (rs *representations) put(i int32) {
-	mask := uint64(len(rs.table) - 1)
-	p := mixed(rs.tags[i], words[1]) & mask
-	for rs.table[p] != 0 {
-		p = (p + 1) & mask
-	}
-	rs.table[p] = i + 1
-}
 
 // appendKey writes what tells an object's representation from others. It reports false where the object has none.
 func (w *walk) appendKey(b []byte, n *node, base int, rep *representation, number int) ([]byte, bool) {
