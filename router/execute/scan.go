@@ -2,6 +2,7 @@ package execute
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -39,11 +40,37 @@ type shapeField struct {
 	quoted []byte // "key":
 	slot   int
 	child  *shape // nil for a leaf, which is kept as it is
+
+	// To compare a key with the separator before it: ,"key": is size bytes long. Its first eight, of which mask tells those
+	// that count, and its last eight, where it is longer.
+	size        int
+	first, mask uint64
+	last        uint64
 }
 
 // shapeFieldOf gives a field of a shape.
 func shapeFieldOf(key string, slot int, child *shape) shapeField {
-	return shapeField{key: []byte(key), quoted: append(jsontext.Quote(key), ':'), slot: slot, child: child}
+	f := shapeField{key: []byte(key), quoted: append(jsontext.Quote(key), ':'), slot: slot, child: child}
+	text := append([]byte{','}, f.quoted...)
+	f.size = len(text)
+	if f.mask = ^uint64(0xff); f.size < 8 { // the first byte is looked at apart
+		f.mask &= 1<<(8*f.size) - 1
+	} else {
+		f.last = binary.LittleEndian.Uint64(text[f.size-8:])
+	}
+	f.first = binary.LittleEndian.Uint64(append(text, make([]byte, 8)...)) & f.mask
+	return f
+}
+
+// follows reports whether the field's key stands in b after a separator, and something behind it.
+func (f *shapeField) follows(b []byte) bool {
+	if len(b) <= max(f.size, 8) || (binary.LittleEndian.Uint64(b)^f.first)&f.mask != 0 {
+		return false
+	}
+	if f.size <= 8 {
+		return true
+	}
+	return binary.LittleEndian.Uint64(b[f.size-8:]) == f.last && (f.size <= 16 || bytes.Equal(b[8:f.size-8], f.quoted[7:f.size-9]))
 }
 
 // slotSize is the size of a slot in bytes.
@@ -127,17 +154,23 @@ func (s *scanner) list(sh *shape) (slot, error) {
 	}
 	base := len(s.stack)
 	for first := true; ; first = false {
-		more, err := s.More(']', first)
-		if err != nil {
-			return slot{}, err
+		var v slot
+		var err error
+		if i := s.Pos + 1; !first && i < len(s.Data) && s.Data[i] == '{' && s.Data[i-1] == ',' {
+			s.Pos = i
+			v, err = s.object(sh)
+		} else {
+			var more bool
+			if more, err = s.More(']', first); err == nil && !more {
+				out := slot{kind: list, off: uint32(len(s.slots)), n: uint32(len(s.stack) - base)}
+				s.slots = append(s.slots, s.stack[base:]...)
+				s.stack = s.stack[:base]
+				return out, nil
+			}
+			if err == nil {
+				v, err = s.value(sh)
+			}
 		}
-		if !more {
-			out := slot{kind: list, off: uint32(len(s.slots)), n: uint32(len(s.stack) - base)}
-			s.slots = append(s.slots, s.stack[base:]...)
-			s.stack = s.stack[:base]
-			return out, nil
-		}
-		v, err := s.value(sh)
 		if err != nil {
 			return slot{}, err
 		}
@@ -147,10 +180,8 @@ func (s *scanner) list(sh *shape) (slot, error) {
 	}
 }
 
+// object reads the object whose bracket stands at Pos.
 func (s *scanner) object(sh *shape) (slot, error) {
-	if err := s.Enter('{'); err != nil {
-		return slot{}, err
-	}
 	at := len(s.slots)
 	if at+sh.size > maxSlots {
 		return slot{}, errTooMany
@@ -162,8 +193,11 @@ func (s *scanner) object(sh *shape) (slot, error) {
 		}
 		s.lists[sh.list-1] = append(s.lists[sh.list-1], int32(at))
 	}
-	expect := 0
-	for first := true; ; first = false {
+	expect, err := s.expected(sh, at)
+	if err != nil {
+		return slot{}, err
+	}
+	for first := expect == 0; ; first = false {
 		more, err := s.More('}', first)
 		if err != nil {
 			return slot{}, err
@@ -193,6 +227,46 @@ func (s *scanner) object(sh *shape) (slot, error) {
 		s.slots[at+sh.fields[f].slot] = v
 		expect = f + 1
 	}
+}
+
+// expected reads the fields of an object as far as they are as nearly every subgraph writes them: in the order that was
+// asked for, without white space before them. It gives how many it read.
+func (s *scanner) expected(sh *shape, at int) (int, error) {
+	b, i := s.Data, s.Pos
+	if err := s.Open(); err != nil {
+		return 0, err
+	}
+	for n := range sh.fields {
+		// The bracket and the commas are looked at here.
+		f := &sh.fields[n]
+		if !f.follows(b[i:]) || n > 0 && b[i] != ',' {
+			return n, nil
+		}
+		i += f.size
+		v := slot{kind: leaf, off: uint32(i)}
+		var err error
+		switch c := b[i]; {
+		case f.child == nil && c != 'n':
+			if end := jsontext.Scalar(b, i); end > 0 {
+				v.n, s.Pos = uint32(end-i), end
+			} else {
+				s.Pos = i
+				v, err = s.value(nil)
+			}
+		case f.child != nil && c == '{':
+			s.Pos = i
+			v, err = s.object(f.child)
+		default:
+			s.Pos = i
+			v, err = s.value(f.child)
+		}
+		if err != nil {
+			return 0, err
+		}
+		s.slots[at+f.slot] = v
+		i = s.Pos
+	}
+	return len(sh.fields), nil
 }
 
 // extend appends n empty slots.

@@ -56,6 +56,21 @@ func (s *Scanner) Enter(open byte) error {
 	return nil
 }
 
+// Open takes the bracket at Pos that opens an object or a list, and that the caller saw there.
+func (s *Scanner) Open() error {
+	if s.depth++; s.depth > MaxDepth {
+		return ErrDepth
+	}
+	s.Pos++
+	return nil
+}
+
+// Close takes the bracket at Pos that closes an object or a list, and that the caller saw there.
+func (s *Scanner) Close() {
+	s.Pos++
+	s.depth--
+}
+
 // More tells whether another element follows in the object or list that end closes, and takes the comma before it, or
 // the bracket. First is true for the first element.
 func (s *Scanner) More(end byte, first bool) (bool, error) {

@@ -22,19 +22,16 @@ func special(w uint64) uint64 {
 // block is how many bytes plainBlocks looks at together.
 const block = 64
 
-// plain gives how many bytes at the beginning of b are none of those that special marks: short ones by words, as most
-// strings are short, what is longer by blocks where the processor can.
+// plain gives how many bytes at the beginning of b are none of those that special marks: a word first, as most strings are
+// short, then what is longer by blocks where the processor can.
 func plain(b []byte) int {
 	i := 0
-	if len(b) >= 2*8+block {
+	if len(b) >= 8+block {
 		if marks := special(binary.LittleEndian.Uint64(b)); marks != 0 {
 			return bits.TrailingZeros64(marks) / 8
 		}
-		if marks := special(binary.LittleEndian.Uint64(b[8:])); marks != 0 {
-			return 8 + bits.TrailingZeros64(marks)/8
-		}
 		if hasBlocks() {
-			i = 2*8 + plainBlocks(&b[2*8], len(b)-2*8)
+			i = 8 + plainBlocks(&b[8], len(b)-8)
 		}
 	}
 	return i + plainWords(b[i:])
@@ -54,4 +51,47 @@ func plainWords(b []byte) int {
 		}
 	}
 	return i
+}
+
+// Scalar gives where the value ends that begins at b[i], if it is a string in which nothing is escaped or beyond ASCII, a
+// whole number, or true or false, and another token follows that can follow it. For anything else, and for what is not JSON,
+// it gives 0: then [Scanner.Skip] tells.
+func Scalar(b []byte, i int) int {
+	if i >= len(b) {
+		return 0
+	}
+	switch c := b[i]; {
+	case c == '"':
+		i++
+		if len(b)-i >= 8 {
+			if marks := special(binary.LittleEndian.Uint64(b[i:])); marks != 0 {
+				if i += bits.TrailingZeros64(marks) / 8; b[i] == '"' {
+					return i + 1
+				}
+				return 0
+			}
+			i += 8
+		}
+		if i += plain(b[i:]); i < len(b) && b[i] == '"' {
+			return i + 1
+		}
+	case c >= '1' && c <= '9':
+		for i++; i < len(b); i++ {
+			if c := b[i]; c < '0' || c > '9' {
+				if c == ',' || c == '}' || c == ']' {
+					return i
+				}
+				return 0
+			}
+		}
+	case c == 't':
+		if len(b)-i > 4 && string(b[i:i+4]) == "true" {
+			return i + 4
+		}
+	case c == 'f':
+		if len(b)-i > 5 && string(b[i:i+5]) == "false" {
+			return i + 5
+		}
+	}
+	return 0
 }
