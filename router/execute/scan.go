@@ -41,36 +41,25 @@ type shapeField struct {
 	slot   int
 	child  *shape // nil for a leaf, which is kept as it is
 
-	// To compare a key with the separator before it: ,"key": is size bytes long. Its first eight, of which mask tells those
-	// that count, and its last eight, where it is longer.
-	size        int
-	first, mask uint64
-	last        uint64
+	// To compare the key and the comma before it, ,"key": of size bytes: its first sixteen, as words of which masks tell
+	// what counts.
+	size          int
+	first, second uint64
+	masks         [2]uint64
 }
 
 // shapeFieldOf gives a field of a shape.
 func shapeFieldOf(key string, slot int, child *shape) shapeField {
 	f := shapeField{key: []byte(key), quoted: append(jsontext.Quote(key), ':'), slot: slot, child: child}
-	text := append([]byte{','}, f.quoted...)
-	f.size = len(text)
-	if f.mask = ^uint64(0xff); f.size < 8 { // the first byte is looked at apart
-		f.mask &= 1<<(8*f.size) - 1
-	} else {
-		f.last = binary.LittleEndian.Uint64(text[f.size-8:])
+	f.size = 1 + len(f.quoted)
+	var text, mask [2 * 8]byte
+	n := copy(text[:], append([]byte{','}, f.quoted...))
+	for i := range n {
+		mask[i] = 0xff
 	}
-	f.first = binary.LittleEndian.Uint64(append(text, make([]byte, 8)...)) & f.mask
+	f.first, f.second = binary.LittleEndian.Uint64(text[:]), binary.LittleEndian.Uint64(text[8:])
+	f.masks = [2]uint64{binary.LittleEndian.Uint64(mask[:]), binary.LittleEndian.Uint64(mask[8:])}
 	return f
-}
-
-// follows reports whether the field's key stands in b after a separator, and something behind it.
-func (f *shapeField) follows(b []byte) bool {
-	if len(b) <= max(f.size, 8) || (binary.LittleEndian.Uint64(b)^f.first)&f.mask != 0 {
-		return false
-	}
-	if f.size <= 8 {
-		return true
-	}
-	return binary.LittleEndian.Uint64(b[f.size-8:]) == f.last && (f.size <= 16 || bytes.Equal(b[8:f.size-8], f.quoted[7:f.size-9]))
 }
 
 // slotSize is the size of a slot in bytes.
@@ -197,6 +186,10 @@ func (s *scanner) object(sh *shape) (slot, error) {
 	if err != nil {
 		return slot{}, err
 	}
+	if i := s.Pos; expect > 0 && i < len(s.Data) && s.Data[i] == '}' {
+		s.Close()
+		return slot{kind: object, off: uint32(at)}, nil
+	}
 	for first := expect == 0; ; first = false {
 		more, err := s.More('}', first)
 		if err != nil {
@@ -232,36 +225,48 @@ func (s *scanner) object(sh *shape) (slot, error) {
 // expected reads the fields of an object as far as they are as nearly every subgraph writes them: in the order that was
 // asked for, without white space before them. It gives how many it read.
 func (s *scanner) expected(sh *shape, at int) (int, error) {
-	b, i := s.Data, s.Pos
+	i := s.Pos
 	if err := s.Open(); err != nil {
 		return 0, err
 	}
+	b, separator := s.Data, uint64('{'^',')
 	for n := range sh.fields {
-		// The bracket and the commas are looked at here.
 		f := &sh.fields[n]
-		if !f.follows(b[i:]) || n > 0 && b[i] != ',' {
+		if len(b)-i < 3*8 {
 			return n, nil
 		}
-		i += f.size
-		v := slot{kind: leaf, off: uint32(i)}
-		var err error
-		switch c := b[i]; {
-		case f.child == nil && c != 'n':
-			if end := jsontext.Scalar(b, i); end > 0 {
-				v.n, s.Pos = uint32(end-i), end
-			} else {
-				s.Pos = i
-				v, err = s.value(nil)
-			}
-		case f.child != nil && c == '{':
-			s.Pos = i
-			v, err = s.object(f.child)
-		default:
-			s.Pos = i
-			v, err = s.value(f.child)
+		ahead := b[i:]
+		if (binary.LittleEndian.Uint64(ahead)^f.first^separator)&f.masks[0]|(binary.LittleEndian.Uint64(ahead[8:])^f.second)&f.masks[1] != 0 ||
+			f.size > 2*8 && !bytes.HasPrefix(ahead[1:], f.quoted) {
+			return n, nil
 		}
-		if err != nil {
-			return 0, err
+		if i += f.size; i >= len(b) {
+			return n, nil
+		}
+		separator = 0
+		end, c := 0, b[i]
+		if f.child == nil {
+			if c == '"' {
+				end = jsontext.Short(b, i+1)
+			}
+			if end == 0 {
+				end = jsontext.Scalar(b, i)
+			}
+		}
+		v := slot{kind: leaf, off: uint32(i), n: uint32(end - i)}
+		if end > 0 {
+			s.Pos = end
+		} else {
+			s.Pos = i
+			var err error
+			if f.child != nil && c == '{' {
+				v, err = s.object(f.child)
+			} else {
+				v, err = s.value(f.child)
+			}
+			if err != nil {
+				return 0, err
+			}
 		}
 		s.slots[at+f.slot] = v
 		i = s.Pos

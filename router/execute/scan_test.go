@@ -1,7 +1,9 @@
 package execute
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"testing"
 )
 
@@ -66,6 +68,79 @@ func TestScanKeepsPlaces(t *testing.T) {
 			t.Errorf("the slot for an entity holds %d", v.kind)
 		}
 	}
+}
+
+// FuzzExpected holds that an answer means the same whether it is written as it is expected or with white space between all of
+// its tokens, which takes the other way through the scanner.
+func FuzzExpected(f *testing.F) {
+	for _, items := range []string{
+		`{"id":1,"name":"a","tag":{}},{"id":2,"name":null,"tag":null}`, `{"id":-1.5e3,"name":"\u0041 é","tag":{"x":[1,"]"]}},{"name":true,"id":false}`,
+		`{"id":"12345678","name":"a name that is longer than a block is, so that it is looked at by more than one of them","tag":{}}`,
+		`{"id":01,"name":"a`, `{"id":"a","name":nul}`, `{"id":tru,"name":""}`, `{"id":12x}`, `{"id": 1,"name": null,"tag": {}}`, `{"id":null,"name":[{}, 2 ]}`,
+	} {
+		f.Add([]byte(items))
+	}
+	f.Fuzz(func(t *testing.T, items []byte) {
+		body := slices.Concat([]byte(`{"data":{"items":[`), items, []byte(`]}}`))
+		spaced := spread(body)
+		var one, two scanner
+		a, b := answer{body: body}, answer{body: spaced}
+		_, err := a.scan(itemShape(), &one)
+		_, err2 := b.scan(itemShape(), &two)
+		if (err == nil) != (err2 == nil) {
+			t.Fatalf("%s: %v, with white space %v", body, err, err2)
+		}
+		if err != nil {
+			return
+		}
+		if len(a.slots) != len(b.slots) {
+			t.Fatalf("%s: %d slots, with white space %d", body, len(a.slots), len(b.slots))
+		}
+		for i, v := range a.slots {
+			w := b.slots[i]
+			if v.kind != w.kind || v.kind != leaf && v != w {
+				t.Fatalf("%s: slot %d holds %v, with white space %v", body, i, v, w)
+			}
+			if v.kind != leaf {
+				continue
+			}
+			first, second := a.body[v.off:v.off+v.n], b.body[w.off:w.off+w.n]
+			if compact(t, first) != compact(t, second) || len(bytes.TrimSpace(first)) < len(first) || len(bytes.TrimSpace(second)) < len(second) {
+				t.Fatalf("%s: slot %d is %q, with white space %q", body, i, first, second)
+			}
+		}
+	})
+}
+
+func compact(t *testing.T, text []byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Compact(&b, text); err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return b.String()
+}
+
+// spread puts a blank on either side of all brackets, commas and colons.
+func spread(text []byte) []byte {
+	var out []byte
+	inside := false
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case inside && c == '\\' && i+1 < len(text):
+			out = append(out, c, text[i+1])
+			i++
+		case c == '"':
+			inside = !inside
+			out = append(out, c)
+		case !inside && bytes.IndexByte([]byte("{}[],:"), c) >= 0:
+			out = append(out, ' ', c, ' ')
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // FuzzScan holds that every slot of an answer that was taken stands for JSON within it.

@@ -25,13 +25,22 @@ const block = 64
 // plain gives how many bytes at the beginning of b are none of those that special marks: a word first, as most strings are
 // short, then what is longer by blocks where the processor can.
 func plain(b []byte) int {
-	i := 0
-	if len(b) >= 8+block {
-		if marks := special(binary.LittleEndian.Uint64(b)); marks != 0 {
-			return bits.TrailingZeros64(marks) / 8
-		}
-		if hasBlocks() {
-			i = 8 + plainBlocks(&b[8], len(b)-8)
+	if len(b) < 8 {
+		return plainWords(b)
+	}
+	if marks := special(binary.LittleEndian.Uint64(b)); marks != 0 {
+		return bits.TrailingZeros64(marks) / 8
+	}
+	return plainLong(b, 8)
+}
+
+// plainLong does so from i on, where something long is likely.
+func plainLong(b []byte, i int) int {
+	if n := len(b) - i; n >= block && hasBlocks() {
+		found := plainBlocks(&b[i], n)
+		i += found
+		if found < n&^(block-1) {
+			return i
 		}
 	}
 	return i + plainWords(b[i:])
@@ -53,6 +62,19 @@ func plainWords(b []byte) int {
 	return i
 }
 
+// Short gives where the string ends whose text begins at b[i], if it ends in the next eight bytes, nothing in it is escaped
+// or beyond ASCII, and more follows. For anything else it gives 0.
+func Short(b []byte, i int) int {
+	if i+8 >= len(b) {
+		return 0
+	}
+	i += bits.TrailingZeros64(special(binary.LittleEndian.Uint64(b[i:]))) / 8
+	if b[i] != '"' {
+		return 0
+	}
+	return i + 1
+}
+
 // Scalar gives where the value ends that begins at b[i], if it is a string in which nothing is escaped or beyond ASCII, a
 // whole number, or true or false, and another token follows that can follow it. For anything else, and for what is not JSON,
 // it gives 0: then [Scanner.Skip] tells.
@@ -63,16 +85,7 @@ func Scalar(b []byte, i int) int {
 	switch c := b[i]; {
 	case c == '"':
 		i++
-		if len(b)-i >= 8 {
-			if marks := special(binary.LittleEndian.Uint64(b[i:])); marks != 0 {
-				if i += bits.TrailingZeros64(marks) / 8; b[i] == '"' {
-					return i + 1
-				}
-				return 0
-			}
-			i += 8
-		}
-		if i += plain(b[i:]); i < len(b) && b[i] == '"' {
+		if i = plainLong(b, i); i < len(b) && b[i] == '"' {
 			return i + 1
 		}
 	case c >= '1' && c <= '9':
