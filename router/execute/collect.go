@@ -32,45 +32,57 @@ func (s *scratch) collectListed(f *fetch) {
 // collectKeyed does so where no more than the key of each object has to be looked at.
 func (s *scratch) collectKeyed(f *fetch, ans *answer, objects []int32) {
 	slots, body := ans.slots, ans.body
-	host, short := f.hosts[0], f.key[0]
-	single := len(f.key) == 1 && !short.attached
+	hostFetch, hostSlot, keySlot := int32(f.hosts[0].fetch), f.hosts[0].slot, f.key[0].slot
+	single := len(f.key) == 1 && !f.key[0].attached
 	s.instances = slices.Grow(s.instances, len(objects))
+	out, table := s.instances, s.reps.table
 	for _, direct := range objects {
-		at := &slots[int(direct)+host.slot]
+		at := &slots[int(direct)+hostSlot]
 		if at.kind != absent {
 			continue
 		}
-		var t uint64
-		var key []byte
-		if v := &slots[int(direct)+short.slot]; single && v.kind == leaf {
-			key = body[v.off:]
-			if v.n < 8 && len(key) >= 8 {
-				t = shortTag(key, v.n)
-			} else {
-				t = tag(key[:v.n])
+		rep := int32(-1)
+		// Nearly always one short leaf is the key, and was met before.
+		if v := &slots[int(direct)+keySlot]; single && v.kind == leaf && v.n < 8 && int(v.off)+8 <= len(body) && len(table) > 0 {
+			t := shortTag(body[v.off:], v.n)
+			if e := &table[mixed(t, words[1])&uint64(len(table)-1)]; e.tag == t {
+				rep = e.index
 			}
-			key = key[:v.n]
-		} else if !single && s.keyOf(f.key, slots, body, direct) {
-			key, t = s.key, tag(s.key)
-		} else {
-			s.visitListed(f, direct)
-			continue
 		}
-		rep, known := s.reps.lookup(key, t)
-		if !known {
-			if !s.hasGiven(f, slots, body, direct) {
+		if rep < 0 {
+			if rep = s.represented(f, slots, body, direct); rep < 0 {
+				s.instances = out
 				s.visitListed(f, direct)
+				out = s.instances
+			}
+			if table = s.reps.table; rep < 0 {
 				continue
 			}
-			rep = s.reps.enter(key, t)
-			base := s.refsListed(f, direct)
-			s.reps.text, _ = s.represent(s.reps.text, f.at, base, f.keyed)
-			s.reps.add()
-			s.refs = s.refs[:base]
 		}
 		at.kind = pending
-		s.instances = append(s.instances, instance{fetch: int32(host.fetch), slot: direct + int32(host.slot), rep: rep})
+		out = append(out, instance{fetch: hostFetch, slot: direct + int32(hostSlot), rep: rep})
 	}
+	s.instances = out
+}
+
+// represented gives the representation of an object, or -1 where something is not in the first of its places.
+func (s *scratch) represented(f *fetch, slots []slot, body []byte, direct int32) int32 {
+	if !s.keyOf(f.key, slots, body, direct) {
+		return -1
+	}
+	t := tag(s.key)
+	rep, known := s.reps.lookup(s.key, t)
+	if !known {
+		if !s.hasGiven(f, slots, body, direct) {
+			return -1
+		}
+		rep = s.reps.enter(s.key, t)
+		base := s.refsListed(f, direct)
+		s.reps.text, _ = s.represent(s.reps.text, f.at, base, f.keyed)
+		s.reps.add()
+		s.refs = s.refs[:base]
+	}
+	return rep
 }
 
 // keyOf writes what stands at some places of an object as a key. It reports false where one of them has no leaf.
@@ -81,7 +93,10 @@ func (s *scratch) keyOf(places []keyPlace, slots []slot, body []byte, direct int
 		if part == nil {
 			return false
 		}
-		s.key = append(append(s.key, part...), 0) // which stands in no JSON text
+		if i > 0 {
+			s.key = append(s.key, 0) // which stands in no JSON text
+		}
+		s.key = append(s.key, part...)
 	}
 	return true
 }
