@@ -12,6 +12,7 @@ type builder struct {
 	search    *search
 	operation *Operation
 	steps     []*step
+	walks     int // over the steps, counted
 }
 
 // step is a request to a subgraph in the making.
@@ -31,11 +32,12 @@ type step struct {
 	guarded    bool // whether guard was set at all
 	contexts   []*contextual
 	level      int // how many steps come before it one after another
+	walked     int // the walk that met it last
 	// part is the group of the root vertex that a root step was made for; deferred is the group that needs the step, 0
 	// where the initial answer does.
 	part, deferred deferredGroup
 	batch          int
-	wanted         map[deferredGroup]bool
+	wanted         []deferredGroup
 }
 
 // represented is how objects of some types become representations of a step.

@@ -125,7 +125,10 @@ func (s *search) closure(p *place, class typeSet) (*closure, error) {
 	if len(c.vertices) > 0 && !p.root {
 		s.reenter(p, c, class)
 	}
-	targets := s.targets(class)
+	targets := s.targets(s.targetRoom, class)
+	s.targetRoom = nil // below another closure may be found
+	defer func() { s.targetRoom = targets[:0] }()
+	c.vertices = slices.Grow(c.vertices, len(targets))
 	for i := range targets {
 		targets[i].done = targets[i].stood(c.vertices)
 	}
@@ -191,10 +194,9 @@ func (t *target) stood(vertices []*vertex) bool {
 	return false
 }
 
-// targets lists where objects of a class could be moved to, whatever that needs.
-func (s *search) targets(class typeSet) []target {
+// targets lists in out, which is empty, where objects of a class could be moved to, whatever that needs.
+func (s *search) targets(out []target, class typeSet) []target {
 	first := s.g.types[class[0]]
-	var out []target
 	for g, in := range first.in {
 		if in == nil || len(in.keys) == 0 {
 			continue

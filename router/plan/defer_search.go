@@ -1,6 +1,9 @@
 package plan
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Deferred parts of the answer are planned after what comes before them, so that it is planned as if they were not there.
 // What a deferred fragment selects of an entity is asked in a request of its own, by key, even of a subgraph that is asked
@@ -132,7 +135,7 @@ func (s *search) deferredClosure(p *place, class typeSet, group deferredGroup) (
 		}
 		c.keys = own.vertices
 		moved, whence := map[string]*vertex{}, from(c.keys)
-		for _, t := range s.targets(class) {
+		for _, t := range s.targets(nil, class) {
 			if err := s.spend(len(c.keys)); err != nil {
 				return nil, err
 			}
@@ -150,10 +153,9 @@ func (s *search) deferredClosure(p *place, class typeSet, group deferredGroup) (
 
 // want notes that a group needs a step.
 func (st *step) want(g deferredGroup) {
-	if st.wanted == nil {
-		st.wanted = map[deferredGroup]bool{}
+	if !slices.Contains(st.wanted, g) {
+		st.wanted = append(st.wanted, g)
 	}
-	st.wanted[g] = true
 }
 
 // settleDeferred finds for each step the group that needs it, for its own leaves or for a step after it.
@@ -166,7 +168,7 @@ func (b *builder) settleDeferred() {
 		for _, st := range b.steps {
 			for d := range st.deps {
 				before := len(d.wanted)
-				for g := range st.wanted {
+				for _, g := range st.wanted {
 					d.want(g)
 				}
 				changed = changed || len(d.wanted) != before
@@ -174,10 +176,10 @@ func (b *builder) settleDeferred() {
 		}
 	}
 	for _, st := range b.steps {
-		if st.wanted[0] || len(st.wanted) == 0 {
+		if slices.Contains(st.wanted, 0) {
 			continue
 		}
-		for g := range st.wanted {
+		for _, g := range st.wanted {
 			st.deferred |= g
 		}
 		st.deferred = b.operation.outermost(st.deferred)

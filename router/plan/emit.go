@@ -40,6 +40,9 @@ func (b *builder) fetches() []*Fetch {
 			ancestors[i].add(d)
 		}
 		f.Selections = b.selections(st.root)
+		if len(st.represent) > 0 {
+			f.Representations = make([]Representation, 0, len(st.represent))
+		}
 		for _, r := range st.represent {
 			rep := b.representation(r)
 			rep.Contexts = b.contextValues(st)

@@ -37,9 +37,12 @@ func (b *builder) mergeOne() bool {
 			if !b.mergeable(o, st) {
 				continue
 			}
+			if !sameSteps(o.deps, st.deps) {
+				at[mark] = slices.Delete(at[mark], i, i+1) // its level may be another: it is looked at again
+				merged = true
+			}
 			b.absorb(o, st)
-			at[mark] = slices.Delete(at[mark], i, i+1)
-			joined, merged = true, true
+			joined = true
 			break
 		}
 		if !joined {
@@ -52,13 +55,13 @@ func (b *builder) mergeOne() bool {
 
 // levels computes for each step how many others come before it one after another.
 func (b *builder) levels() {
-	done := map[*step]bool{}
+	b.walks++
 	var visit func(st *step) int
 	visit = func(st *step) int {
-		if done[st] {
+		if st.walked == b.walks {
 			return st.level
 		}
-		done[st] = true
+		st.walked = b.walks
 		st.level = 0
 		for d := range st.deps {
 			st.level = max(st.level, visit(d)+1)

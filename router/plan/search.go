@@ -130,6 +130,8 @@ type search struct {
 	active    map[string]bool
 	scores    map[string]score
 	dry       int
+	// targetRoom is room for targets that no closure uses at the moment.
+	targetRoom []target
 	slots     *scope
 	// conditions counts the keys and requirements that are being resolved.
 	conditions int
