@@ -182,6 +182,8 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part in
 		} else {
 			rest = r.rename(f, path)
 		}
+		// What tells of no field, and of no entity, is told once.
+		once := rep < 0 && len(rest) == 0
 		for i, in := range s.instances {
 			if in.part != part || rep >= 0 && int(in.rep) != rep || i >= len(places) {
 				continue
@@ -193,12 +195,12 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part in
 					out.guessed = len(out.path) > len(place)
 				}
 				r.addError(out)
-				if rep < 0 {
+				if once {
 					break
 				}
 			}
-			if rep < 0 {
-				break // it tells of no entity: once is enough
+			if once {
+				break
 			}
 		}
 	}
