@@ -64,6 +64,9 @@ func (r *run) inherit(f *fetch) {
 	}
 }
 
+// keptScratch bounds the larger buffers of a scratch that is kept, in bytes.
+const keptScratch = 512 << 10
+
 // release keeps a scratch for another fetch, unless it grew very large.
 func (s *scratch) release() {
 	s.program, s.answers, s.sees = nil, nil, nil
@@ -71,7 +74,7 @@ func (s *scratch) release() {
 	s.trail, s.groups, s.groupOf, s.values = s.trail[:0], nil, nil, s.values[:0]
 	s.reps.reset()
 	s.scanner.Data, s.scanner.slots = nil, nil // they are the answer's
-	if cap(s.reps.text)+cap(s.body)+slotSize*cap(s.scanner.stack) < kept/2 {
+	if cap(s.reps.text)+cap(s.reps.keys)+cap(s.body)+slotSize*cap(s.scanner.stack) <= keptScratch {
 		scratches.Put(s)
 	}
 }
@@ -84,7 +87,10 @@ func (r *run) ask(f *fetch, s *scratch, ans *answer) error {
 	} else if ans.body, err = r.executor.caller.Call(r.ctx, r.call(f, s), ans.body[:0]); err != nil {
 		return err
 	}
+	r.executor.room(f, ans)
+	remember(&f.bytes, int64(len(ans.body)))
 	errs, err := ans.scan(f.shape, &s.scanner)
+	remember(&f.slots, int64(len(ans.slots)))
 	if err != nil {
 		return &Failure{Code: CodeInvalidResponse, Message: "answered with something that is not the JSON asked for", Cause: err}
 	}
@@ -108,7 +114,7 @@ func (r *run) ask(f *fetch, s *scratch, ans *answer) error {
 
 func (r *run) call(f *fetch, s *scratch) Call {
 	s.body = r.message(f, s, s.body[:0])
-	return Call{Subgraph: f.subgraph, Kind: f.kind, Body: s.body, Trail: r.request.Trail, Deadline: r.request.Deadline, Files: r.request.Files}
+	return Call{Subgraph: f.subgraph, Kind: f.kind, Body: s.body, Trail: r.request.Trail, Deadline: r.request.Deadline, Files: r.request.Files, Buffers: r.executor.options.Buffers, Expected: int(f.bytes.Load())}
 }
 
 // message writes the request's body.

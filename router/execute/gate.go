@@ -22,7 +22,8 @@ type gate struct {
 	patience time.Duration
 
 	mu      sync.Mutex
-	held    int64
+	held    int64 // by requests that are executed
+	written int64 // by responses that clients are reading
 	waiting int
 	queues  []*queue // those in which somebody waits
 }
@@ -121,9 +122,10 @@ func (g *gate) take(q *queue, weight int64) {
 	q.held += weight
 }
 
-// fits reports whether a request has room. One alone always has.
+// fits reports whether a request has room. One alone always has. Responses that are written take half of the room at most,
+// so that clients who read slowly do not keep out the others.
 func (g *gate) fits(q *queue, weight int64) bool {
-	return g.budget <= 0 || g.held == 0 || g.held+weight <= g.budget && g.within(q, weight)
+	return g.budget <= 0 || g.held == 0 || g.held+min(g.written, g.budget/2)+weight <= g.budget && g.within(q, weight)
 }
 
 // within reports whether a program stays within its share: three quarters of the budget.
@@ -131,11 +133,25 @@ func (g *gate) within(q *queue, weight int64) bool {
 	return q.held == 0 || q.held+weight <= g.budget-g.budget/4
 }
 
-func (g *gate) leave(q *queue, weight int64) {
+// leave gives back what a request held.
+func (g *gate) leave(q *queue, weight int64) { g.finish(q, weight, 0) }
+
+// finish gives back what a request held, but for the response, which is to be written.
+func (g *gate) finish(q *queue, weight, response int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.held -= weight
-	q.held -= weight
+	g.take(q, -weight)
+	g.written += response
+	if g.waiting > 0 {
+		g.admit(time.Now())
+	}
+}
+
+// wrote gives back what a response took.
+func (g *gate) wrote(response int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.written -= response
 	if g.waiting > 0 {
 		g.admit(time.Now())
 	}

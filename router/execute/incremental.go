@@ -37,15 +37,20 @@ func (e *Executor) ExecuteIncremental(ctx context.Context, p *Program, req Reque
 		out, outcome := e.Execute(ctx, p, req, nil)
 		return outcome, emit(out, true)
 	}
+	weight, _ := e.takes(p)
+	e.gate.enter(ctx, req.Deadline, &p.queue, weight, true)
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := e.runOf(ctx, p, req)
+	r.place = place{gate: &e.gate, queue: &p.queue, weight: weight}
+	d := &delivery{run: r, form: form, emit: emit}
 	defer func() {
 		cancel(errNotWanted)
 		r.left.Wait()
 		r.delivery, r.sees = nil, nil
-		r.release(e)
+		p.weigh(r.answers[:len(p.fetches)])
+		remember(&p.response, int64(cap(d.out)))
+		r.end()
 	}()
-	d := &delivery{run: r, form: form, emit: emit}
 	d.begin()
 	r.delivery = d
 	r.prepare(len(p.fetches))

@@ -14,7 +14,7 @@ import (
 	"github.com/lethe/lethe/router/plan"
 )
 
-// Program is a compiled plan. It is immutable and shared by all requests.
+// Program is a compiled plan. It is shared by all requests, and immutable but for what it remembers of their sizes.
 type Program struct {
 	plan       *plan.Plan
 	schema     *ast.Schema
@@ -32,7 +32,8 @@ type Program struct {
 	declarations [][]byte
 	// representations is the variable that entity fetches pass: a name that the operation has for none of its own.
 	representations string
-	weight          atomic.Int64 // bytes that the answers to a request take; 0 while none was executed
+	answers         atomic.Int64 // bytes that the answers to a request take; 0 while none was executed
+	response        atomic.Int64 // and the response
 	queue           queue
 }
 
@@ -114,6 +115,8 @@ type fetch struct {
 	// of entities found by the same key. Without such a representation key is empty.
 	keyed      *representation
 	key, given []keyPlace
+	// slots are what its answers take, and bytes.
+	slots, bytes atomic.Int64
 	// distinct tells that equal objects are asked for separately, since below them an argument differs by ancestor.
 	distinct bool
 }

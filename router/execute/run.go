@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lethe/lethe/router/buffers"
 	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/upload"
 )
@@ -35,7 +36,11 @@ type Request struct {
 }
 
 // Buffer gives a buffer when it is needed: while subgraphs are waited for, nobody holds it.
-type Buffer interface{ Take() []byte }
+type Buffer interface {
+	// Take gives a buffer, with room for a response of so many bytes where it is as large as those before it. What it holds
+	// counts as memory of requests under way until [Executor.Written] is told the same number.
+	Take(bytes int) []byte
+}
 
 // Trail is how a request is found again in logs and traces.
 type Trail struct {
@@ -53,10 +58,15 @@ type Call struct {
 	Deadline time.Time // zero for none but the context's
 	// Files holds those whose marks stand in the body, and maybe others; nil for none.
 	Files *upload.Files
+	// Buffers is where an answer that does not fit is read to.
+	Buffers *buffers.List[byte]
+	// Expected is how many bytes those before it had at most.
+	Expected int
 }
 
 // Caller sends a request to a subgraph and appends the answer's body to into. A failure that a client is to be told of in
-// particular words is a *[Failure]. Body and into are the executor's again when Call returns.
+// particular words is a *[Failure]. Body and into are the executor's again when Call returns, and what it
+// returns, too.
 type Caller interface {
 	Call(ctx context.Context, call Call, into []byte) ([]byte, error)
 }
@@ -82,8 +92,8 @@ type Options struct {
 	NameSubgraphs bool
 	// Workers may be shared by several executors; nil starts a goroutine for each fetch.
 	Workers *Workers
-	// MemoryBudget bounds, in bytes, what the subgraphs' answers to all requests under way take: requests beyond it wait. 0
-	// is no bound.
+	// MemoryBudget bounds, in bytes, what the subgraphs' answers to all requests under way take together with the responses:
+	// requests beyond it wait. 0 is no bound.
 	MemoryBudget int64
 	// QueueLength bounds the requests that wait for memory, and QueueTime how long: those beyond it are refused. 0 is no
 	// bound.
@@ -91,7 +101,9 @@ type Options struct {
 	QueueTime   time.Duration
 	// StreamFrom is the bytes of a response from which it goes to a request's stream: 256 KiB where it is 0.
 	StreamFrom int
-	Log        *slog.Logger
+	// Buffers may be shared with others; nil makes some.
+	Buffers *buffers.List[byte]
+	Log     *slog.Logger
 }
 
 // Executor runs programs.
@@ -100,12 +112,23 @@ type Executor struct {
 	options Options
 	pool    sync.Pool
 	gate    gate
+	slots   *buffers.List[slot]
 }
+
+// keptBuffers bounds the bytes that wait for a request where there is no budget.
+const keptBuffers = 64 << 20
 
 // New gives an executor that reaches subgraphs through caller.
 func New(caller Caller, options Options) *Executor {
 	options.StreamFrom = cmp.Or(options.StreamFrom, streamFrom)
-	return &Executor{caller: caller, options: options, gate: gate{
+	most := keptBuffers
+	if options.MemoryBudget > 0 {
+		most = int(options.MemoryBudget)
+	}
+	if options.Buffers == nil {
+		options.Buffers = buffers.New[byte](most)
+	}
+	return &Executor{caller: caller, options: options, slots: buffers.New[slot](most), gate: gate{
 		budget: options.MemoryBudget, little: options.MemoryBudget / littlePart, length: options.QueueLength, patience: options.QueueTime,
 	}}
 }
@@ -146,10 +169,7 @@ func (e *Executor) Execute(ctx context.Context, p *Program, req Request, dst []b
 }
 
 func (e *Executor) execute(ctx context.Context, p *Program, req Request, event, dst []byte) ([]byte, Outcome) {
-	weight := p.weight.Load()
-	if weight == 0 {
-		weight = e.gate.budget / unknownPart
-	}
+	weight, response := e.takes(p)
 	// The events of a subscription are never refused: its client could not ask for them again.
 	if !e.gate.enter(ctx, req.Deadline, &p.queue, weight, event != nil) {
 		return dst, Outcome{Refused: true}
@@ -162,12 +182,21 @@ func (e *Executor) execute(ctx context.Context, p *Program, req Request, event, 
 	r.left.Wait()
 	p.weigh(r.answers[:len(p.fetches)])
 	if req.Buffer != nil {
-		dst = req.Buffer.Take()
+		dst, r.place.response = req.Buffer.Take(int(response)), response
 	}
 	var out Outcome
 	dst, out.Streamed, out.Err = r.respondTo(dst)
 	out.Errors = len(r.errors)
+	remember(&p.response, int64(max(len(dst), r.executor.piece(out.Streamed))))
 	return dst, out
+}
+
+// piece gives the bytes of the buffer that a response which is sent in pieces is written to.
+func (e *Executor) piece(streamed bool) int {
+	if !streamed {
+		return 0
+	}
+	return e.options.StreamFrom + pieceSize
 }
 
 // runOf gives a run for a request.
@@ -189,37 +218,72 @@ func (r *run) end() {
 	at.leave()
 }
 
-// weigh notes what the answers to a request took, for the next ones: the most of them counts, and is forgotten slowly.
+// Written tells that the buffer of a response of so many bytes is not used any more: see [Buffer].
+func (e *Executor) Written(bytes int) { e.gate.wrote(int64(bytes)) }
+
+// besides is what a request takes beside its answers and its response, in bytes.
+const besides = 4 << 10
+
+// takes gives the bytes that a request will take, and how many of them for its response.
+func (e *Executor) takes(p *Program) (all, response int64) {
+	answers, response := p.answers.Load(), p.response.Load()
+	if answers == 0 {
+		answers = e.gate.budget / unknownPart / 2
+		response = answers
+	}
+	if answers <= e.gate.little {
+		return answers, response // which seldom has what no answer had
+	}
+	return answers + response + besides, response
+}
+
+// weigh notes what the answers to a request took, for the next ones.
 func (p *Program) weigh(answers []answer) {
-	size := int64(0)
+	size := 0
 	for i := range answers {
-		size += int64(len(answers[i].slots) * slotSize)
+		size += slotSize * cap(answers[i].slots)
 		if !answers[i].shared {
-			size += int64(len(answers[i].body))
+			size += cap(answers[i].body)
 		}
 	}
-	before := p.weight.Load()
-	if size = max(size, before-before/16, 1); size != before {
-		p.weight.Store(size)
+	remember(&p.answers, int64(max(size, 1)))
+}
+
+// remember notes a size: the most of them counts, and is forgotten slowly.
+func remember(most *atomic.Int64, size int64) {
+	before := most.Load()
+	if size = max(size, before-before/16); size != before {
+		most.Store(size)
 	}
 }
 
-// kept bounds what a run holds on to between requests, in bytes.
-const kept = 8 << 20
+// maxListed bounds the places of objects that a run keeps room for, in each list.
+const maxListed = 4 << 10
 
-// release keeps the buffers of a run for another, except those that grew very large.
+// release keeps a run for another request. Its large buffers are anybody's.
 func (r *run) release(e *Executor) {
+	fetches := len(r.program.fetches)
 	r.ctx, r.executor, r.program, r.request, r.event = nil, nil, nil, Request{}, nil
 	clear(r.errors)
 	r.errors, r.refs, r.vals, r.path = r.errors[:0], r.refs[:0], r.vals[:0], r.path[:0]
-	size := 0
-	for i := range r.answers {
-		size += cap(r.answers[i].body) + slotSize*cap(r.answers[i].slots)
-		if size > kept {
-			r.answers[i] = answer{}
+	for i := range min(fetches, len(r.answers)) {
+		a := &r.answers[i]
+		if a.shared {
+			a.body, a.shared = nil, false
+		}
+		a.body, a.slots = e.options.Buffers.GiveLarge(a.body), e.slots.GiveLarge(a.slots)
+		for j := range a.lists {
+			if cap(a.lists[j]) > maxListed {
+				a.lists[j] = nil
+			}
 		}
 	}
 	e.pool.Put(r)
+}
+
+// room gives the answer to a fetch room for as many slots as the last ones took.
+func (e *Executor) room(f *fetch, ans *answer) {
+	ans.slots = e.slots.Room(ans.slots[:0], int(f.slots.Load()))
 }
 
 func (r *run) prepare(fetches int) {

@@ -111,7 +111,9 @@ type place struct {
 	gate   *gate
 	queue  *queue
 	weight int64
-	early  *sync.Once // whoever leaves; nil where nobody does before the request ends
+	// response is what of it the response takes, where that is written by another; see [Executor.Written].
+	response int64
+	early    *sync.Once // whoever leaves; nil where nobody does before the request ends
 }
 
 // leaveEarly gives what leaves the gate before the request ends. It may be called after that.
@@ -124,8 +126,8 @@ func (p *place) leaveEarly() func() {
 // leave leaves the gate, once.
 func (p *place) leave() {
 	if p.early == nil {
-		p.gate.leave(p.queue, p.weight)
+		p.gate.finish(p.queue, p.weight, p.response)
 		return
 	}
-	p.early.Do(func() { p.gate.leave(p.queue, p.weight) })
+	p.early.Do(func() { p.gate.finish(p.queue, p.weight, p.response) })
 }

@@ -165,10 +165,11 @@ func (r *run) askTogether(u *unit, t *together) error {
 	first := &t.parts[0]
 	carrier := &r.answers[first.fetch.id]
 	var err error
-	call := Call{Subgraph: u.subgraph, Kind: plan.Query, Body: first.s.body, Trail: r.request.Trail, Deadline: r.request.Deadline, Files: r.request.Files}
+	call := Call{Subgraph: u.subgraph, Kind: plan.Query, Body: first.s.body, Trail: r.request.Trail, Deadline: r.request.Deadline, Files: r.request.Files, Buffers: r.executor.options.Buffers, Expected: int(first.fetch.bytes.Load())}
 	if carrier.body, err = r.executor.caller.Call(r.ctx, call, carrier.body[:0]); err != nil {
 		return err
 	}
+	remember(&first.fetch.bytes, int64(len(carrier.body)))
 	sc := &first.s.scanner
 	answered := false
 	for i := range t.parts {
@@ -176,6 +177,7 @@ func (r *run) askTogether(u *unit, t *together) error {
 		ans := &r.answers[p.fetch.id]
 		if p.index == 0 {
 			ans.clear()
+			r.executor.room(p.fetch, ans)
 			if ans != carrier {
 				ans.body, ans.shared = carrier.body, true
 			}
@@ -200,6 +202,11 @@ func (r *run) askTogether(u *unit, t *together) error {
 			ans.root = slot{kind: object}
 		} else {
 			ans.failed = true
+		}
+	}
+	for i := range t.parts {
+		if p := &t.parts[i]; p.index == 0 {
+			remember(&p.fetch.slots, int64(len(r.answers[p.fetch.id].slots)))
 		}
 	}
 	if errs == nil {

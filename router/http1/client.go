@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/lethe/lethe/router/buffers"
 )
 
 // Request is a POST of a body. It is the client's own until [Client.Post] returns.
@@ -24,6 +26,10 @@ type Request struct {
 	Deadline time.Time
 	// Limit bounds the body of the answer, in bytes.
 	Limit int64
+	// Buffers, where not nil, is where an answer that does not fit is read to.
+	Buffers *buffers.List[byte]
+	// Expected is how many bytes the body may have where the answer does not say it before.
+	Expected int
 }
 
 // Response is what came back.
@@ -88,6 +94,8 @@ type conn struct {
 	parts    [2][]byte
 	vectors  net.Buffers
 	used     bool // for a request before this one
+	chunked  bool // whether the length of the body is not known
+	own      bool // whether the body is in a buffer of the connection's choice
 	// contentType and encoding are the last ones, since they are nearly always the same.
 	contentType, encoding string
 }
@@ -221,7 +229,7 @@ func (k *conn) exchange(ctx context.Context, req *Request, into []byte) (out ans
 	if k.from != k.to {
 		return out, errMalformed // bytes that nobody asked for
 	}
-	k.from, k.to = 0, 0
+	k.from, k.to, k.own, k.chunked = 0, 0, false, true
 	if err := k.send(req); err != nil {
 		return out, fmt.Errorf("send the request: %w", err)
 	}
@@ -235,13 +243,14 @@ func (k *conn) exchange(ctx context.Context, req *Request, into []byte) (out ans
 	case h.status == 204 || h.status == 304:
 		out.keep = h.keep && h.length <= 0
 	case h.chunked:
-		out.Body, err = k.readChunks(into, req.Limit)
+		out.Body, err = k.readChunks(into, req)
 		out.keep = h.keep
 	case h.length >= 0:
-		out.Body, err = k.readLength(into, h.length, req.Limit)
+		k.chunked = false
+		out.Body, err = k.readLength(into, h.length, req.Limit, req)
 		out.keep = h.keep
 	default:
-		out.Body, err = k.readAll(into, req.Limit)
+		out.Body, err = k.readAll(into, req)
 	}
 	if err != nil {
 		return out, fmt.Errorf("read the answer: %w", err)

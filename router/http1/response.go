@@ -139,18 +139,12 @@ func closes(value []byte) bool {
 }
 
 // readLength reads a body of n bytes.
-func (k *conn) readLength(into []byte, n, limit int64) ([]byte, error) {
+func (k *conn) readLength(into []byte, n, limit int64, req *Request) ([]byte, error) {
 	if n > limit {
 		return into, &TooLargeError{limit}
 	}
 	from := len(into)
-	if need := from + int(n); cap(into) < need {
-		// A little more than is needed: the next answer is seldom of the same size.
-		grown := make([]byte, from, max(need+need/8, 2*cap(into)))
-		copy(grown, into)
-		into = grown
-	}
-	into = into[:from+int(n)]
+	into = k.room(into, int(n), req)[:from+int(n)]
 	at := from + copy(into[from:], k.buf[k.from:k.to])
 	k.from += at - from
 	for at < len(into) {
@@ -165,18 +159,33 @@ func (k *conn) readLength(into []byte, n, limit int64) ([]byte, error) {
 	return into, nil
 }
 
+// room gives into room for n bytes more. What the caller gave stays the caller's.
+func (k *conn) room(into []byte, n int, req *Request) []byte {
+	if cap(into)-len(into) >= n {
+		return into
+	}
+	need := len(into) + n
+	if k.chunked { // of which nobody says how many there are
+		need = max(need, 2*cap(into), req.Expected)
+	}
+	grown := append(req.Buffers.Take(need), into...)
+	if k.own {
+		req.Buffers.Give(into)
+	}
+	k.own = true
+	return grown
+}
+
 // readAll reads a body that ends with the connection.
-func (k *conn) readAll(into []byte, limit int64) ([]byte, error) {
+func (k *conn) readAll(into []byte, req *Request) ([]byte, error) {
 	from := len(into)
-	into = append(into, k.buf[k.from:k.to]...)
+	into = append(k.room(into, k.to-k.from, req), k.buf[k.from:k.to]...)
 	k.from = k.to
 	for {
-		if int64(len(into)-from) > limit {
-			return into[:from], &TooLargeError{limit}
+		if int64(len(into)-from) > req.Limit {
+			return into[:from], &TooLargeError{req.Limit}
 		}
-		if len(into) == cap(into) {
-			into = append(into, 0)[:len(into)]
-		}
+		into = k.room(into, 1, req)
 		n, err := k.Read(into[len(into):cap(into)])
 		into = into[:len(into)+n]
 		if errors.Is(err, io.EOF) {
@@ -189,7 +198,7 @@ func (k *conn) readAll(into []byte, limit int64) ([]byte, error) {
 }
 
 // readChunks reads a body in chunks, and what follows the last (RFC 9112, section 7.1).
-func (k *conn) readChunks(into []byte, limit int64) ([]byte, error) {
+func (k *conn) readChunks(into []byte, req *Request) ([]byte, error) {
 	from := len(into)
 	for {
 		line, err := k.line()
@@ -203,10 +212,10 @@ func (k *conn) readChunks(into []byte, limit int64) ([]byte, error) {
 		if size == 0 {
 			break
 		}
-		if into, err = k.readLength(into, size, limit-int64(len(into)-from)); err != nil {
+		if into, err = k.readLength(into, size, req.Limit-int64(len(into)-from), req); err != nil {
 			var large *TooLargeError
 			if errors.As(err, &large) {
-				err = &TooLargeError{limit}
+				err = &TooLargeError{req.Limit}
 			}
 			return into[:from], err
 		}

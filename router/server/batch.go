@@ -100,7 +100,7 @@ func (s *Server) runBatch(ctx context.Context, x *exchange, e *engine) {
 	for i, b := range x.batch {
 		p := &parts[i]
 		p.header = http.Header{}
-		p.exchange = exchange{request: b.request, w: p, r: x.r, id: x.id, media: x.media, deadline: x.deadline, files: x.files}
+		p.exchange = exchange{request: b.request, w: p, r: x.r, id: x.id, media: x.media, deadline: x.deadline, files: x.files, buffers: x.buffers}
 		left.Go(func() { s.runPart(ctx, p, b.problem, e) })
 	}
 	left.Wait()

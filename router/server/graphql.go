@@ -6,12 +6,12 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/lethe/lethe/router/authorise"
+	"github.com/lethe/lethe/router/buffers"
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/prepare"
@@ -28,11 +28,13 @@ type exchange struct {
 	r        *http.Request
 	id       string
 	media    string
-	parts    *partsForm        // in which deferred parts are sent; nil where the client takes a response whole
-	stream   framing           // in which subscriptions are answered; nil where the client takes none
-	deadline time.Time         // when it is given up
-	bytes    int               // of the response
-	buffer   *outBuffer        // that the response is in
+	parts    *partsForm // in which deferred parts are sent; nil where the client takes a response whole
+	stream   framing    // in which subscriptions are answered; nil where the client takes none
+	deadline time.Time  // when it is given up
+	bytes    int        // of the response
+	buffers  *buffers.List[byte]
+	response []byte            // in a buffer of those; nil where it is in another
+	counted  int               // bytes of it among those of requests under way
 	long     *long             // where it is sent in pieces; nil else
 	flight   *flight           // whose answer it is, where others may have that too
 	broken   bool              // it was not sent to its end
@@ -58,12 +60,13 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	q, _ := requests.Get().(*request)
-	x := exchange{request: q, w: w, r: r, id: id}
+	x := exchange{request: q, w: w, r: r, id: id, buffers: s.buffers}
 	s.answer(&x)
 	s.metrics.observe(&x, time.Since(began))
 	if s.config().AccessLog && len(x.batch) == 0 {
 		s.record(&x, time.Since(began))
 	}
+	q.out, q.packed = s.buffers.GiveLarge(q.out), s.buffers.GiveLarge(q.packed)
 	q.release()
 	if x.broken {
 		panic(http.ErrAbortHandler) // so that the client is not told that this was the end
@@ -183,6 +186,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		return
 	}
 	req.Buffer = x
+	defer x.giveBack(e)
 	if x.media != eventStreamType {
 		req.Stream = (*pieces)(x)
 		defer s.abandoned(x)
@@ -193,6 +197,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		body, outcome = s.share(ctx, x, e, program, req)
 	} else {
 		body, outcome = e.execute.Execute(ctx, program, req, nil)
+		x.response = body
 	}
 	if outcome.Refused {
 		s.overloaded(x, noRoom, "Too many large requests are under way: try again in a moment.")
@@ -205,31 +210,21 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		x.send(http.StatusOK, body)
 		x.bytes = len(body)
 	}
-	x.giveBack(body)
 }
-
-// outBuffer is what a response is written to. It is held only from when all subgraphs have answered, so that there are as
-// many as responses are written at once.
-type outBuffer struct{ b []byte }
-
-var outBuffers = sync.Pool{New: func() any { return &outBuffer{} }} //nolint:gochecknoglobals // a pool
 
 // Take implements [execute.Buffer].
-func (x *exchange) Take() []byte {
-	x.buffer, _ = outBuffers.Get().(*outBuffer)
-	return x.buffer.b[:0]
+func (x *exchange) Take(bytes int) []byte {
+	x.counted = bytes
+	return x.buffers.Take(bytes)
 }
 
-// giveBack keeps the buffer that a response was written to for another.
-func (x *exchange) giveBack(body []byte) {
-	if x.buffer == nil {
-		return
+// giveBack gives back what a response was written to.
+func (x *exchange) giveBack(e *engine) {
+	if x.counted > 0 {
+		e.execute.Written(x.counted)
 	}
-	if x.buffer.b = body; cap(body) > maxKept {
-		x.buffer.b = nil
-	}
-	outBuffers.Put(x.buffer)
-	x.buffer = nil
+	x.buffers.Give(x.response)
+	x.counted, x.response = 0, nil
 }
 
 func first(values []string) string {

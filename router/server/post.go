@@ -102,9 +102,9 @@ func (s *subgraphs) post(ctx context.Context, to *subgraph, call execute.Call, i
 			}
 		}
 	}
-	p.request = http1.Request{Head: head, Body: call.Body, Repeatable: call.Kind != plan.Mutation, Deadline: deadline, Limit: s.limit}
+	p.request = http1.Request{Head: head, Body: call.Body, Repeatable: call.Kind != plan.Mutation, Deadline: deadline, Limit: s.limit, Buffers: call.Buffers, Expected: call.Expected}
 	resp, err := to.plain.client.Post(ctx, &p.request, into)
-	p.request.Body = nil
+	p.request.Body, p.request.Buffers = nil, nil
 	if err != nil {
 		return resp.Body, err
 	}

@@ -171,7 +171,7 @@ func (s *Server) build(sdl string, config Config) (*engine, error) {
 		execute: execute.New(callers, execute.Options{
 			MaskErrors: config.Subgraphs.MaskErrors, ErrorExtensions: config.Subgraphs.ErrorExtensions,
 			NameSubgraphs: config.Subgraphs.NameInErrors, Log: s.log, Workers: s.workers, MemoryBudget: int64(config.Limits.MemoryBytes),
-			QueueLength: config.Limits.QueueLength, QueueTime: config.queueTime,
+			QueueLength: config.Limits.QueueLength, QueueTime: config.queueTime, Buffers: s.buffers,
 		}),
 	}, nil
 }

@@ -31,7 +31,7 @@ type request struct {
 	packed    []byte // the response, compressed
 }
 
-var requests = sync.Pool{New: func() any { return &request{out: make([]byte, 0, 16<<10)} }} //nolint:gochecknoglobals // a pool
+var requests = sync.Pool{New: func() any { return &request{} }} //nolint:gochecknoglobals // a pool
 
 // maxKept bounds the buffers that wait for another request, in bytes.
 const maxKept = 4 << 20

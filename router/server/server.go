@@ -20,6 +20,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lethe/lethe/chassis"
+	"github.com/lethe/lethe/router/buffers"
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/http1"
 	"github.com/lethe/lethe/router/persisted"
@@ -66,6 +67,7 @@ type Server struct {
 	client   *http.Client
 	hosts    *hosts
 	workers  *execute.Workers
+	buffers  *buffers.List[byte]
 	fronts   sync.Map // *http1.Listener
 
 	persisted *persisted.Store
@@ -79,7 +81,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}, hosts: newHosts(), workers: execute.NewWorkers()}
+	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}, hosts: newHosts(), workers: execute.NewWorkers(), buffers: buffers.New[byte](config.Limits.MemoryBytes)}
 	s.streams.life, s.streams.stop = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s)
 	s.overload = newOverload(o.Log, s.metrics.registry)

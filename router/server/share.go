@@ -126,8 +126,9 @@ func (s *Server) share(ctx context.Context, x *exchange, e *engine, program *exe
 		defer func() { f.land(answer, reused) }()
 		x.flight = f
 		body, outcome := e.execute.Execute(ctx, program, req, nil)
+		x.response = body
 		if outcome.Streamed && x.long.whole != nil {
-			x.giveBack(body)
+			x.giveBack(e)
 			body, outcome.Streamed, reused = x.long.whole, false, false
 		}
 		if outcome == (execute.Outcome{}) {
@@ -142,7 +143,9 @@ func (s *Server) share(ctx context.Context, x *exchange, e *engine, program *exe
 	if f.landed() {
 		return f.answer, execute.Outcome{}
 	}
-	return e.execute.Execute(ctx, program, req, nil)
+	body, outcome := e.execute.Execute(ctx, program, req, nil)
+	x.response = body
+	return body, outcome
 }
 
 func (f *flight) landed() bool {

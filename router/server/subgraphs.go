@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lethe/lethe/router/buffers"
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/http1"
 	"github.com/lethe/lethe/router/plan"
@@ -155,7 +156,7 @@ func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, i
 	if err := unpack(resp); err != nil {
 		return into, err
 	}
-	if into, err = readAll(into, resp, s.limit); err != nil {
+	if into, err = readAll(into, resp, s.limit, call.Buffers); err != nil {
 		return into, err
 	}
 	return into, acceptable(resp.StatusCode, resp.Header.Get("Content-Type"), into)
@@ -174,15 +175,15 @@ func isResponse(contentType string, body []byte) bool {
 	return strings.Contains(contentType, "json") && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) && bytes.Contains(body, []byte(`"errors"`))
 }
 
-func readAll(into []byte, resp *http.Response, limit int64) ([]byte, error) {
+func readAll(into []byte, resp *http.Response, limit int64, from *buffers.List[byte]) ([]byte, error) {
 	if n := resp.ContentLength; n > limit {
 		return into, &tooLargeError{limit}
 	} else if n > 0 && int64(cap(into)) < n+1 {
-		into = make([]byte, 0, n+512)
+		into = from.Room(into, int(n+1))
 	}
 	for {
 		if len(into) == cap(into) {
-			into = append(into, 0)[:len(into)]
+			into = from.Room(into, max(512, len(into)))
 		}
 		n, err := resp.Body.Read(into[len(into):cap(into)])
 		into = into[:len(into)+n]

@@ -152,7 +152,7 @@ func (s *subgraphs) sendForm(ctx context.Context, to *subgraph, call execute.Cal
 		return into, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if into, err = readAll(into, resp, s.limit); err != nil {
+	if into, err = readAll(into, resp, s.limit, call.Buffers); err != nil {
 		return into, err
 	}
 	return into, acceptable(resp.StatusCode, resp.Header.Get("Content-Type"), into)
