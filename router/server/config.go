@@ -43,7 +43,7 @@ type Limits struct {
 	SubgraphResponseBytes int    `yaml:"subgraphResponseBytes" doc:"Bytes of a subgraph's answer: 64 MiB by default."`
 	BatchSize             *int   `yaml:"batchSize" doc:"Operations in one request: 10 by default, 0 to take them only one at a time."`
 	ConcurrentRequests    int    `yaml:"concurrentRequests" doc:"Requests under way, beyond which clients are told to come again: 1024 by default."`
-	MemoryBytes           int    `yaml:"memoryBytes" doc:"Bytes that the subgraphs' answers to all requests under way may take, beyond which requests wait for their turn: 12 MiB for each core by default."`
+	MemoryBytes           int    `yaml:"memoryBytes" doc:"Bytes that the subgraphs' answers to all requests under way may take together with the responses, beyond which requests wait for their turn: 12 MiB for each core by default."`
 	QueueLength           int    `yaml:"queueLength" doc:"Requests that may wait for memory, beyond which clients are told to come again: half of concurrentRequests by default."`
 	QueueTime             string `yaml:"queueTime" doc:"How long a request may wait for memory, such as \"2s\", which is the default: then its client is told to come again."`
 	Tokens                int    `yaml:"tokens" doc:"Tokens of an operation's text: 15000 by default."`
