@@ -169,7 +169,8 @@ func (s *scanner) list(sh *shape) (slot, error) {
 	}
 }
 
-// object reads the object whose bracket stands at Pos.
+// object reads the object whose bracket stands at Pos: here its fields as far as they are as nearly every subgraph writes
+// them, in the order that was asked for and without white space before them.
 func (s *scanner) object(sh *shape) (slot, error) {
 	at := len(s.slots)
 	if at+sh.size > maxSlots {
@@ -182,14 +183,61 @@ func (s *scanner) object(sh *shape) (slot, error) {
 		}
 		s.lists[sh.list-1] = append(s.lists[sh.list-1], int32(at))
 	}
-	expect, err := s.expected(sh, at)
-	if err != nil {
+	b, i, separator := s.Data, s.Pos, uint64('{'^',')
+	if err := s.Open(); err != nil {
 		return slot{}, err
 	}
-	if i := s.Pos; expect > 0 && i < len(s.Data) && s.Data[i] == '}' {
+	for n := range sh.fields {
+		f := &sh.fields[n]
+		if len(b)-i < 3*8 {
+			return s.rest(sh, at, n)
+		}
+		ahead := b[i:]
+		if (binary.LittleEndian.Uint64(ahead)^f.first^separator)&f.masks[0]|(binary.LittleEndian.Uint64(ahead[8:])^f.second)&f.masks[1] != 0 ||
+			f.size > 2*8 && !bytes.HasPrefix(ahead[1:], f.quoted) {
+			return s.rest(sh, at, n)
+		}
+		if i += f.size; i >= len(b) {
+			return s.rest(sh, at, n)
+		}
+		separator = 0
+		end, c := 0, b[i]
+		if f.child == nil {
+			if c == '"' {
+				end = jsontext.Short(b, i+1)
+			}
+			if end == 0 {
+				end = jsontext.Scalar(b, i)
+			}
+			if end > 0 {
+				s.slots[at+f.slot] = slot{kind: leaf, off: uint32(i), n: uint32(end - i)}
+				s.Pos, i = end, end
+				continue
+			}
+		}
+		s.Pos = i
+		var v slot
+		var err error
+		if f.child != nil && c == '{' {
+			v, err = s.object(f.child)
+		} else {
+			v, err = s.value(f.child)
+		}
+		if err != nil {
+			return slot{}, err
+		}
+		s.slots[at+f.slot] = v
+		i = s.Pos
+	}
+	if i < len(b) && b[i] == '}' {
 		s.Close()
 		return slot{kind: object, off: uint32(at)}, nil
 	}
+	return s.rest(sh, at, len(sh.fields))
+}
+
+// rest reads what follows the first fields of an object, in whatever order and with white space wherever it may stand.
+func (s *scanner) rest(sh *shape, at, expect int) (slot, error) {
 	for first := expect == 0; ; first = false {
 		more, err := s.More('}', first)
 		if err != nil {
@@ -220,58 +268,6 @@ func (s *scanner) object(sh *shape) (slot, error) {
 		s.slots[at+sh.fields[f].slot] = v
 		expect = f + 1
 	}
-}
-
-// expected reads the fields of an object as far as they are as nearly every subgraph writes them: in the order that was
-// asked for, without white space before them. It gives how many it read.
-func (s *scanner) expected(sh *shape, at int) (int, error) {
-	i := s.Pos
-	if err := s.Open(); err != nil {
-		return 0, err
-	}
-	b, separator := s.Data, uint64('{'^',')
-	for n := range sh.fields {
-		f := &sh.fields[n]
-		if len(b)-i < 3*8 {
-			return n, nil
-		}
-		ahead := b[i:]
-		if (binary.LittleEndian.Uint64(ahead)^f.first^separator)&f.masks[0]|(binary.LittleEndian.Uint64(ahead[8:])^f.second)&f.masks[1] != 0 ||
-			f.size > 2*8 && !bytes.HasPrefix(ahead[1:], f.quoted) {
-			return n, nil
-		}
-		if i += f.size; i >= len(b) {
-			return n, nil
-		}
-		separator = 0
-		end, c := 0, b[i]
-		if f.child == nil {
-			if c == '"' {
-				end = jsontext.Short(b, i+1)
-			}
-			if end == 0 {
-				end = jsontext.Scalar(b, i)
-			}
-		}
-		v := slot{kind: leaf, off: uint32(i), n: uint32(end - i)}
-		if end > 0 {
-			s.Pos = end
-		} else {
-			s.Pos = i
-			var err error
-			if f.child != nil && c == '{' {
-				v, err = s.object(f.child)
-			} else {
-				v, err = s.value(f.child)
-			}
-			if err != nil {
-				return 0, err
-			}
-		}
-		s.slots[at+f.slot] = v
-		i = s.Pos
-	}
-	return len(sh.fields), nil
 }
 
 // extend appends n empty slots.
