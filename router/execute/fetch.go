@@ -152,25 +152,31 @@ func (s *scratch) settle(f *fetch) {
 	if !f.entity && !f.nested {
 		return
 	}
-	ans := &s.answers[f.id]
+	ans, instances := &s.answers[f.id], s.instances
+	if f.nested {
+		v := slot{kind: null}
+		if ans.root.kind == object {
+			v = ans.root
+		}
+		for _, in := range instances {
+			s.answers[in.fetch].slots[in.slot] = v
+		}
+		return
+	}
 	var entities, hosts []slot
 	part, host := int32(-1), int32(-1)
-	for i := range s.instances {
-		in := &s.instances[i]
+	for i := range instances {
+		in := &instances[i]
 		if in.fetch != host {
 			host, hosts = in.fetch, s.answers[in.fetch].slots
 		}
-		if in.part != part && !f.nested {
+		if in.part != part {
 			part, entities = in.part, ans.entities(in.part)
 		}
-		at := &hosts[in.slot]
-		switch {
-		case f.nested && ans.root.kind == object:
-			*at = ans.root
-		case uint32(in.rep) < uint32(len(entities)):
-			*at = entities[in.rep]
-		default:
-			*at = slot{kind: null}
+		if uint32(in.rep) < uint32(len(entities)) {
+			hosts[in.slot] = entities[in.rep]
+		} else {
+			hosts[in.slot] = slot{kind: null}
 		}
 	}
 }

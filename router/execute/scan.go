@@ -189,20 +189,22 @@ func (s *scanner) object(sh *shape) (slot, error) {
 	}
 	for n := range sh.fields {
 		f := &sh.fields[n]
-		if len(b)-i < 3*8 {
+		end := i + 2*8
+		if end >= len(b) {
 			return s.rest(sh, at, n)
 		}
-		ahead := b[i:]
+		ahead := b[i:end:end]
 		if (binary.LittleEndian.Uint64(ahead)^f.first^separator)&f.masks[0]|(binary.LittleEndian.Uint64(ahead[8:])^f.second)&f.masks[1] != 0 ||
-			f.size > 2*8 && !bytes.HasPrefix(ahead[1:], f.quoted) {
+			f.size > 2*8 && !bytes.HasPrefix(b[i+1:], f.quoted) {
 			return s.rest(sh, at, n)
 		}
 		if i += f.size; i >= len(b) {
 			return s.rest(sh, at, n)
 		}
 		separator = 0
-		end, c := 0, b[i]
+		c := b[i]
 		if f.child == nil {
+			end = 0
 			if c == '"' {
 				end = jsontext.Short(b, i+1)
 			}
