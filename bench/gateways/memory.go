@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"text/tabwriter"
 	"time"
 
 	"github.com/lethe/lethe/bench/gateways/load"
@@ -53,8 +54,9 @@ func (r *rig) memoryOf(ctx context.Context, c candidate, s *load.Scenario) error
 	}
 	defer one.Stop(ctx)
 	fmt.Printf("\n### Memory of %s: %s, %d clients, %v\n\n", c.name, s.Name, r.clients, r.memory)
-	line(os.Stdout, "seconds", "requests/s", "MB resident", "peak", "its own", "of files", "load")
-	line(os.Stdout, "---", "---", "---", "---", "---", "---", "---")
+	out := tabwriter.NewWriter(os.Stdout, 12, 0, 1, ' ', 0) // flushed line by line
+	line(out, "seconds", "requests/s", "MB resident", "peak", "its own", "of files", "load")
+	line(out, "---", "---", "---", "---", "---", "---", "---")
 	var got *load.Result
 	var failed error
 	ended := make(chan struct{})
@@ -79,8 +81,9 @@ func (r *rig) memoryOf(ctx context.Context, c candidate, s *load.Scenario) error
 		}
 		now, answered := time.Now(), one.load.Answered()
 		looks = append(looks, look{now.Sub(began), used})
-		line(os.Stdout, number(now.Sub(began).Seconds(), 0), number(float64(answered-before)/now.Sub(last).Seconds(), 0), number(megabytes(used.Resident), 1),
+		line(out, number(now.Sub(began).Seconds(), 0), number(float64(answered-before)/now.Sub(last).Seconds(), 0), number(megabytes(used.Resident), 1),
 			number(megabytes(used.Peak), 1), number(megabytes(used.Own), 1), number(megabytes(used.Files), 1), number(loadAverage(), 1))
+		_ = out.Flush() // to the terminal
 		before, last = answered, now
 	}
 	if failed != nil {
