@@ -29,12 +29,15 @@ const (
 	stop = -1
 )
 
-// spilling is how a response leaves its buffer in pieces while it is written. The zero value keeps it there. A null where
-// none may be takes back what was written since the nearest place that takes it, so that nothing may be sent before it is
-// known that this does not happen. So a long response is written twice, by the same steps, with the same pieces: they are
-// only counted first. Where nothing was taken back of a piece that was counted, nothing will be of one that was sent.
+// spilling is how a response leaves its buffer in pieces while it is written. A null where none may be takes back what was
+// written since the nearest place that takes it, so that nothing may be sent before it is known that this does not happen. So
+// a long response is written twice, and the first time its pieces are only counted. Where nothing was taken back that reached
+// beyond the first piece, nothing will be the second time, wherever a piece then ends.
+//
+// Places in the buffer are good up to the next piece; places in the response, as written gives them, always are.
 type spilling struct {
 	limit int    // bytes in the buffer from which on a piece is taken from it
+	first int    // bytes of the response of which everything may be taken back: the first piece has as many at least
 	gone  int    // bytes that were
 	to    Stream // where they go; nil while they are counted
 	whole bool   // the response cannot be sent in pieces
@@ -46,7 +49,7 @@ type spilling struct {
 var errTakenBack = errors.New("a part of the response that was sent already had to be taken back")
 
 // keep has the response stay in its buffer.
-func (s *spilling) keep() { *s = spilling{limit: math.MaxInt} }
+func (s *spilling) keep() { *s = spilling{limit: math.MaxInt, first: math.MaxInt} }
 
 // spill takes a piece from the buffer.
 func (s *spilling) spill(dst []byte) []byte {
@@ -65,13 +68,16 @@ func (s *spilling) written(dst []byte) int { return s.gone + len(dst) }
 
 // back takes back what was written since a place in the response.
 func (s *spilling) back(dst []byte, place int) []byte {
+	if s.written(dst) > s.first {
+		s.whole = true
+	}
 	if place >= s.gone {
 		return dst[:place-s.gone]
 	}
 	if s.to != nil && s.err == nil {
 		s.err, s.limit = errTakenBack, stop
 	}
-	s.gone, s.whole = place, true
+	s.gone = place
 	return dst[:0]
 }
 
@@ -82,7 +88,7 @@ func (r *run) respondTo(dst []byte) (_ []byte, streamed bool, err error) {
 		return r.respond(dst), false, nil
 	}
 	from, errs := r.executor.options.StreamFrom, len(r.errors)
-	r.spilling = spilling{limit: from}
+	r.spilling = spilling{limit: from, first: from}
 	defer r.spilling.keep()
 	dst = r.respond(dst)
 	length := r.written(dst)
@@ -98,7 +104,7 @@ func (r *run) respondTo(dst []byte) (_ []byte, streamed bool, err error) {
 	}
 	timer := time.AfterFunc(patient, r.place.leaveEarly())
 	defer timer.Stop()
-	r.spilling = spilling{limit: from, to: to}
+	r.spilling = spilling{limit: from, first: from, to: to}
 	to.Begin(length)
 	if dst = r.respond(dst[:0]); len(dst) > 0 {
 		dst = r.spill(dst)

@@ -6,10 +6,15 @@ package server_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/lethe/lethe/router/server"
 )
 
 // TestPersistedQueryIsCheap holds that naming a query takes no more allocations than sending it.
@@ -53,3 +58,41 @@ type sink struct {
 func (s *sink) Header() http.Header         { return s.header }
 func (s *sink) WriteHeader(status int)      { s.status = status }
 func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
+
+// TestLargeAnswersAreNotCopied holds that an answer of 20 MB takes little more memory than the subgraphs' answers to it and
+// where their values stand: neither they nor the response are copied.
+func TestLargeAnswersAreNotCopied(t *testing.T) {
+	whole := many(250_000, "")
+	for name, send := range map[string]func(w http.ResponseWriter){
+		"with a length": func(w http.ResponseWriter) { w.Header().Set("Content-Length", strconv.Itoa(len(whole))) },
+		"in chunks":     func(http.ResponseWriter) {},
+	} {
+		products := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", plain)
+			send(w)
+			_, _ = io.WriteString(w, whole)
+		}))
+		s := newShop(t, nil, func(o *server.Options) { o.URLs["products"] = products })
+		ask := func() {
+			rec := sink{header: http.Header{}}
+			s.ServeHTTP(&rec, post(`{"query":"`+listQuery+`"}`))
+			if rec.status != 200 || rec.header.Get("Content-Length") != strconv.Itoa(len(whole)) {
+				t.Fatal(rec.status, rec.header)
+			}
+		}
+		ask()
+		ask()
+		const requests = 5
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range requests {
+			ask()
+		}
+		runtime.ReadMemStats(&after)
+		times := float64(after.TotalAlloc-before.TotalAlloc) / requests / float64(len(whole))
+		t.Logf("%s: %.2f times the answer", name, times)
+		if times > 3 {
+			t.Errorf("%s: %.2f times the answer of %d bytes was allocated", name, times, len(whole))
+		}
+	}
+}
