@@ -43,6 +43,7 @@ func (rs *representations) reset() {
 
 // append writes the representations with commas between them.
 func (rs *representations) append(dst []byte) []byte {
+	dst = slices.Grow(dst, len(rs.text)+len(rs.ends)+len("]}}")) // and what ends the request
 	from := 0
 	for i, end := range rs.ends {
 		if i > 0 {

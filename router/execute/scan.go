@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"slices"
 
 	"github.com/lethe/lethe/router/jsontext"
 )
@@ -152,7 +151,7 @@ func (s *scanner) list(sh *shape) (slot, error) {
 			var more bool
 			if more, err = s.More(']', first); err == nil && !more {
 				out := slot{kind: list, off: uint32(len(s.slots)), n: uint32(len(s.stack) - base)}
-				s.slots = append(s.slots, s.stack[base:]...)
+				s.slots = append(roomFor(s, s.slots, int(out.n)), s.stack[base:]...)
 				s.stack = s.stack[:base]
 				return out, nil
 			}
@@ -162,6 +161,9 @@ func (s *scanner) list(sh *shape) (slot, error) {
 		}
 		if err != nil {
 			return slot{}, err
+		}
+		if len(s.stack) == cap(s.stack) {
+			s.stack = roomFor(s, s.stack, 1)
 		}
 		if s.stack = append(s.stack, v); len(s.slots)+len(s.stack) > maxSlots {
 			return slot{}, errTooMany
@@ -176,12 +178,19 @@ func (s *scanner) object(sh *shape) (slot, error) {
 	if at+sh.size > maxSlots {
 		return slot{}, errTooMany
 	}
+	if cap(s.slots)-len(s.slots) < sh.size {
+		s.slots = roomFor(s, s.slots, sh.size)
+	}
 	s.slots = extend(s.slots, sh.size)
 	if sh.list > 0 {
 		for len(s.lists) < sh.list {
 			s.lists = append(s.lists, nil)
 		}
-		s.lists[sh.list-1] = append(s.lists[sh.list-1], int32(at))
+		l := s.lists[sh.list-1]
+		if len(l) == cap(l) {
+			l = roomFor(s, l, 1)
+		}
+		s.lists[sh.list-1] = append(l, int32(at))
 	}
 	b, i, separator := s.Data, s.Pos, uint64('{'^',')
 	if err := s.Open(); err != nil {
@@ -272,11 +281,8 @@ func (s *scanner) rest(sh *shape, at, expect int) (slot, error) {
 	}
 }
 
-// extend appends n empty slots.
+// extend appends n empty slots, for which there is room.
 func extend(slots []slot, n int) []slot {
-	if cap(slots)-len(slots) < n {
-		slots = slices.Grow(slots, n)
-	}
 	from := len(slots)
 	slots = slots[:from+n]
 	clear(slots[from:])
