@@ -252,7 +252,7 @@ func (x *exchange) send(status int, body []byte) {
 		x.sendEvent(body)
 		return
 	}
-	if len(body) >= longFrom && x.coding != "" && status == http.StatusOK {
+	if len(body) >= longFrom && status == http.StatusOK {
 		x.flight = nil
 		p := (*pieces)(x)
 		p.Begin(len(body))
