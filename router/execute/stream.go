@@ -68,7 +68,7 @@ func (s *spilling) written(dst []byte) int { return s.gone + len(dst) }
 
 // back takes back what was written since a place in the response.
 func (s *spilling) back(dst []byte, place int) []byte {
-	if s.written(dst) > s.first {
+	if end := s.written(dst); end > place && end > s.first {
 		s.whole = true
 	}
 	if place >= s.gone {
