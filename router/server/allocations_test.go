@@ -91,7 +91,7 @@ func TestLargeAnswersAreNotCopied(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		times := float64(after.TotalAlloc-before.TotalAlloc) / requests / float64(len(whole))
 		t.Logf("%s: %.2f times the answer", name, times)
-		if times > 3 {
+		if times > 2 {
 			t.Errorf("%s: %.2f times the answer of %d bytes was allocated", name, times, len(whole))
 		}
 	}
