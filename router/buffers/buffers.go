@@ -56,10 +56,14 @@ func below(n int) int {
 	return (power-bits.Len(Least)+1)*steps + step
 }
 
-// Take gives an empty buffer that has room for n elements.
+// Take gives an empty buffer that has room for n elements. One that is too small to be kept here has a little more, since
+// whoever keeps it seldom needs the same again.
 func (l *List[T]) Take(n int) []T {
 	if l == nil || n*l.size > largest {
 		return make([]T, 0, n)
+	}
+	if more := n + n/4 + 8; more*l.size < Least-l.size {
+		return make([]T, 0, more)
 	}
 	c := 0
 	if need := n * l.size; need > Least {

@@ -215,7 +215,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 // Take implements [execute.Buffer].
 func (x *exchange) Take(bytes int) []byte {
 	x.counted = bytes
-	return x.buffers.Take(bytes)
+	return x.buffers.Take(max(bytes, buffers.Least)) // of a size that is kept
 }
 
 // giveBack gives back what a response was written to.
