@@ -62,6 +62,7 @@ func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableD
 	for _, f := range c.program.fetches {
 		f.setKey(c.program.fetches)
 	}
+	c.repeats()
 	return c.program, nil
 }
 
@@ -72,7 +73,8 @@ type compiler struct {
 	program *Program
 
 	projections map[string]*objectProjection
-	tangled     bool // a guard has too many alternatives
+	written     []*objectProjection // the same in order
+	tangled     bool                // a guard has too many alternatives
 }
 
 // ErrTooManyConditions is the answer to an operation that repeats a field under very many combinations of @skip and
@@ -250,9 +252,8 @@ func (n *node) tell(f *plan.Field, a access) {
 	}
 }
 
-// lists has the scanner note the objects that fetches need, where one source alone tells of them: whoever needs them then
-// takes the list, in which each stands once, however often it stands in the response.
-func (c *compiler) lists() {
+// uses counts the positions in the response at which the objects of each shape stand.
+func (c *compiler) uses() map[*shape]int {
 	used := map[*shape]int{}
 	var count func(n *node)
 	count = func(n *node) {
@@ -264,6 +265,13 @@ func (c *compiler) lists() {
 		}
 	}
 	count(c.program.root)
+	return used
+}
+
+// lists has the scanner note the objects that fetches need, where one source alone tells of them: whoever needs them then
+// takes the list, in which each stands once, however often it stands in the response.
+func (c *compiler) lists() {
+	used := c.uses()
 	numbers := make([]int, len(c.program.fetches))
 	for _, f := range c.program.fetches {
 		if len(f.path) == 0 || len(f.contexts) > 0 || !f.entity && !f.nested {

@@ -45,7 +45,9 @@ func (c *compiler) project(n *node, typeName string, sets []guarded) (*objectPro
 		return out, nil
 	}
 	out := &objectProjection{node: n}
+	out.source, out.sole = n.sole()
 	c.projections[key] = out
+	c.written = append(c.written, out)
 	if def.Kind == ast.Object {
 		n.setStatic(def.Name)
 		fields, err := c.fields(n, def, sets)

@@ -208,6 +208,7 @@ func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part in
 
 // deny notes that the field being written may not be seen by this request.
 func (r *run) deny() {
+	r.troubles++
 	r.tell(responseError{
 		message: "Unauthorized field or type: sign in as somebody who may see it, or leave it out.",
 		path:    slices.Clone(r.path), extensions: extensionsOf(CodeUnauthorised, ""),
@@ -217,6 +218,7 @@ func (r *run) deny() {
 // violated notes a null where the API promises none, unless an error already says why: of a fetch that should have
 // answered it, or at a place below or above.
 func (r *run) violated(f *projected, n *node) {
+	r.troubles++
 	errs := &r.errors
 	if r.delivery != nil {
 		errs = &r.delivery.told

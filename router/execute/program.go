@@ -182,6 +182,10 @@ type objectProjection struct {
 	general  []projected
 	declared string
 	veiled   bool // the API hides some of the types that stand here
+	// sole says that the objects come from one field of one fetch, a source of node, beside what is attached to them.
+	sole   bool
+	source int
+	copies int // in the slots of such an object, where it is told where it was written; 0 where it is not
 }
 
 // projected is one field of an object of the response.

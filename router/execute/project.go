@@ -13,6 +13,7 @@ import (
 func (r *run) respond(dst []byte) []byte {
 	r.settleGuesses()
 	dst = append(dst, `{"data":`...)
+	r.copying.begin()
 	base := r.rootRefs()
 	from := r.written(dst)
 	dst, ok := r.object(dst, r.program.projection, base)
@@ -161,6 +162,14 @@ func (r *run) field(dst []byte, f *projected, n *node, base int) ([]byte, bool) 
 		return append(dst, "null"...), true
 	}
 	if f.child != nil {
+		if f.child.sole {
+			a := &f.access[0]
+			v := slot{}
+			if ref := r.refs[base+a.source]; ref >= 0 {
+				v = r.answers[a.fetch].slots[int(ref)+a.slot]
+			}
+			return r.single(dst, f, n, f.typ, v)
+		}
 		vals := r.childVals(n, f.child.node, base)
 		dst, isNull := r.composite(dst, f, n, f.typ, vals, len(r.vals)-vals)
 		r.vals = r.vals[:vals]
@@ -239,7 +248,7 @@ func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, co
 		r.refs = r.refs[:base]
 		if !ok {
 			r.forget(begun)
-			return append(r.back(dst, from), "null"...), true
+			return append(r.cut(dst, from), "null"...), true
 		}
 		return dst, false
 	}
@@ -264,7 +273,7 @@ func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, co
 		r.vals = r.vals[:begin]
 		if bad {
 			r.forget(begun)
-			return append(r.back(dst, from), "null"...), true
+			return append(r.cut(dst, from), "null"...), true
 		}
 		if len(dst) > r.limit {
 			if dst = r.spill(dst); r.err != nil {
@@ -272,6 +281,45 @@ func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, co
 			}
 		}
 	}
+	return append(dst, ']'), false
+}
+
+// single does what composite does where the objects come from one field of one fetch, whose value is v.
+func (r *run) single(dst []byte, f *projected, n *node, t *ast.Type, v slot) ([]byte, bool) {
+	if t.Elem == nil {
+		if v.kind != object {
+			return append(dst, "null"...), true
+		}
+		return r.copied(dst, f.child, v)
+	}
+	if v.kind != list {
+		return append(dst, "null"...), true
+	}
+	from, begun := r.written(dst), r.begun()
+	dst = append(dst, '[')
+	at := len(r.path)
+	r.path = append(r.path, pathElement{list: true})
+	for i, e := range r.answers[f.access[0].fetch].slots[v.off : v.off+v.n] {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		r.path[at].index = i
+		var isNull bool
+		dst, isNull = r.single(dst, f, n, t.Elem, e)
+		if isNull && t.Elem.NonNull {
+			r.violated(f, n)
+			r.path = r.path[:at]
+			r.forget(begun)
+			return append(r.cut(dst, from), "null"...), true
+		}
+		if len(dst) > r.limit {
+			if dst = r.spill(dst); r.err != nil {
+				r.path = r.path[:at]
+				return dst, false
+			}
+		}
+	}
+	r.path = r.path[:at]
 	return append(dst, ']'), false
 }
 

@@ -157,6 +157,7 @@ type run struct {
 	mu     sync.Mutex
 	errors []responseError
 	path   []pathElement // of what is being written
+	copying
 
 	place    place
 	delivery *delivery // nil where the response is sent whole
@@ -265,7 +266,7 @@ func (r *run) release(e *Executor) {
 	fetches := len(r.program.fetches)
 	r.ctx, r.executor, r.program, r.request, r.event = nil, nil, nil, Request{}, nil
 	clear(r.errors)
-	r.errors, r.refs, r.vals, r.path = r.errors[:0], r.refs[:0], r.vals[:0], r.path[:0]
+	r.errors, r.refs, r.vals, r.path, r.copying = r.errors[:0], r.refs[:0], r.vals[:0], r.path[:0], copying{}
 	for i := range min(fetches, len(r.answers)) {
 		a := &r.answers[i]
 		if a.shared {

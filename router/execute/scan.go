@@ -17,6 +17,9 @@ const (
 	leaf   // a value of no further structure: body[off:off+n], as the subgraph wrote it
 	object // slots[off:off+shape.size]
 	list   // slots[off:off+n], an element each
+
+	repeated // of an object's copies: it stands at several places, and is to be remembered when it is written
+	written  // of an object's copies: it stands in the response at [off:off+n]; with the number of the response's cuts before
 )
 
 // slot is one value of a subgraph's answer: a place in its body, or in its slots. It holds no pointer, so that the
@@ -32,6 +35,10 @@ type shape struct {
 	fields []shapeField
 	size   int
 	list   int // the number of the list in which the scanner notes these objects; 0 for none
+
+	memory         int // the number of the memory of these objects, see [memory]; 0 for none
+	probe          int // where in an object begins what tells it from others
+	copied, copies int // slots that tell where in the response these objects were written, one for each way to write them
 }
 
 type shapeField struct {
@@ -110,6 +117,8 @@ type scanner struct {
 	slots []slot
 	lists [][]int32
 	stack []slot // elements of the lists that are being read
+
+	memories []memory
 }
 
 // value reads a value of the given shape; nil reads a leaf.
@@ -174,6 +183,23 @@ func (s *scanner) list(sh *shape) (slot, error) {
 // object reads the object whose bracket stands at Pos: here its fields as far as they are as nearly every subgraph writes
 // them, in the order that was asked for and without white space before them.
 func (s *scanner) object(sh *shape) (slot, error) {
+	memory, hash := s.recall(sh)
+	if memory == nil {
+		return s.read(sh)
+	}
+	if v, ok := s.again(sh, memory, hash); ok {
+		return v, nil
+	}
+	from := s.Pos
+	v, err := s.read(sh)
+	if err == nil {
+		s.remember(sh, hash, from, v)
+	}
+	return v, err
+}
+
+// read reads the object whose bracket stands at Pos and which was not met before.
+func (s *scanner) read(sh *shape) (slot, error) {
 	at := len(s.slots)
 	if at+sh.size > maxSlots {
 		return slot{}, errTooMany
@@ -322,7 +348,7 @@ func (a *answer) scan(sh *shape, s *scanner) (errs []byte, err error) {
 // response reads a response: data by what is given, and where errors stand.
 func (s *scanner) response(body []byte, data func() error) (errs []byte, err error) {
 	s.Reset(body)
-	s.stack = s.stack[:0]
+	s.stack, s.memories = s.stack[:0], s.memories[:0]
 	if err := s.Enter('{'); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package execute
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -194,5 +195,49 @@ func TestRepresentationsAreInterned(t *testing.T) {
 			t.Fatalf("%d kept, %d bytes", len(rs.ends), len(rs.text))
 		}
 		rs.reset()
+	}
+}
+
+// TestScanTakesRepeatedObjectsForOne holds that an object which stands in an answer again is read once, by its bytes alone.
+func TestScanTakesRepeatedObjectsForOne(t *testing.T) {
+	t.Parallel()
+	inner := &shape{size: 2, fields: []shapeField{shapeFieldOf("id", 0, nil), shapeFieldOf("name", 1, nil)}, list: 1}
+	outer := &shape{size: 2, fields: []shapeField{shapeFieldOf("n", 0, nil), shapeFieldOf("by", 1, inner)}}
+	root := &shape{size: 1, fields: []shapeField{shapeFieldOf("list", 0, outer)}}
+	number := 0
+	root.remember(&number, nil)
+	if number != 2 {
+		t.Fatalf("%d shapes are remembered", number)
+	}
+	const a, b = `{"id":"1","name":"somebody whose name is long"}`, `{"id":"1","more":1,"name":"somebody whose name is long"}`
+	const c, d = `{"name":"somebody whose name is long","id":"1"}`, `{"id":"1","name":"somebody whose namE is long"}`
+	var text []byte
+	for i, by := range []string{a, b, a, c, a, d, a, d, c, b} {
+		text = fmt.Appendf(text, `,{"n":%d,"by":%s}`, i, by)
+	}
+	var ans answer
+	ans.body = append(append([]byte(`{"data":{"list":[`), text[1:]...), `]}}`...)
+	var s scanner
+	for range 2 {
+		if _, err := ans.scan(root, &s); err != nil {
+			t.Fatal(err)
+		}
+		var objects []uint32
+		for i := range uint32(10) {
+			o := ans.slots[ans.slots[ans.slots[ans.root.off].off+i].off+1]
+			if id := ans.slots[o.off]; o.kind != object || string(ans.body[id.off:id.off+id.n]) != `"1"` {
+				t.Errorf("%d: %+v %+v", i, o, id)
+			}
+			objects = append(objects, o.off)
+		}
+		for i, first := range []int{0, 1, 0, 3, 0, 5, 0, 5, 3, 1} {
+			if (objects[i] == objects[first]) != true || first == i && slices.Contains(objects[:i], objects[i]) {
+				t.Errorf("the objects stand at %d", objects)
+				break
+			}
+		}
+		if len(ans.lists[0]) != 4 {
+			t.Errorf("%d objects are noted, want 4", len(ans.lists[0]))
+		}
 	}
 }

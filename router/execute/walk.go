@@ -158,6 +158,24 @@ func (w *walk) objects(child *node, vals int) (base int, ok bool) {
 	return base, ok
 }
 
+// enterOne pushes the references of the objects at a node to which one source leads, in which ref stands, and gives where they
+// begin.
+func (w *walk) enterOne(n *node, source int, ref int32) (base int) {
+	base = len(w.refs)
+	if len(n.sources) == 1 {
+		w.refs = append(w.refs, ref)
+		return base
+	}
+	for i := range n.sources {
+		if i == source {
+			w.refs = append(w.refs, ref)
+		} else {
+			w.refs = append(w.refs, w.host(n, &n.sources[i], base))
+		}
+	}
+	return base
+}
+
 // listLength gives the length of the longest list among count values, or -1 where none is a list.
 func (w *walk) listLength(vals, count int) int {
 	length := -1
