@@ -116,7 +116,7 @@ func newShelves() *shelves {
 		return strings.TrimSuffix(user, "}") + `,"wrote":[` + strings.Join(reviews, ",") + `]}`
 	}
 	x, y := wrote(a, review("1", a), review("2", b)), wrote(b, review("3", c), review("1", a))
-	reviews := `{"reviews":[` + review("1", x) + `,` + review("3", y) + `,` + review("1", x) + `,null,` + review("4", wrote(c)) + `]}`
+	reviews := `{"reviews":[` + review("1", x) + `,` + review("3", y) + `,` + review("1", x) + `,null,` + review("4", wrote(c)) + `,` + review("5", y) + `]}`
 	const maker, other = `{"__typename":"Maker","id":"m","name":"a maker with a name"}`, `{"__typename":"Maker","id":"o","name":"another with a name"}`
 	product := func(id, maker string) string {
 		return `{"__typename":"Product","id":"` + id + `","name":"a product with a name","maker":` + maker + `}`
@@ -202,6 +202,7 @@ func TestRepeatedObjects(t *testing.T) {
 	}
 	for _, query := range []string{
 		`{ products { id reviews { id body author { id } } } }`,
+		`{ products { reviews { author { nick wrote { body } } id } } }`,
 		`{ products { reviews { author { name wrote { body author { name friends { name } } } } } } }`,
 		`query($no: Boolean!) { products { id @skip(if: $no) maker { of: name id @include(if: $no) } reviews { what: body author { name @skip(if: $no) nick id } } } }`,
 		`{ things { id maker { name country } } products { maker { country name countries } } }`,
