@@ -89,7 +89,7 @@ func (s *scanner) remember(sh *shape, hash uint32, from int, v slot) {
 // copying is what a run knows of the objects that it wrote. Where they stand in the response is told in their slots.
 type copying struct {
 	cuts     kind // how often the end of the response was taken back: what was written before may not be there any more
-	end      kind // of cuts, where nothing is copied any more
+	until    kind // of cuts, where nothing is copied any more
 	troubles int  // how often something was written that is not the same at another place: an error with its path
 }
 
@@ -98,11 +98,11 @@ type copying struct {
 const maxCuts = 100
 
 // begin begins a response, of which nothing is there yet.
-func (c *copying) begin() { c.cuts, c.end = c.end, c.end+maxCuts }
+func (c *copying) begin() { c.cuts, c.until = c.until, c.until+maxCuts }
 
 // cut takes back what was written since a place in the response.
 func (r *run) cut(dst []byte, place int) []byte {
-	if r.written(dst) > place && r.cuts < r.end {
+	if r.written(dst) > place && r.cuts < r.until {
 		r.cuts++
 	}
 	return r.back(dst, place)
@@ -112,7 +112,7 @@ func (r *run) cut(dst []byte, place int) []byte {
 // reports whether it is null.
 func (r *run) copied(dst []byte, p *objectProjection, v slot) ([]byte, bool) {
 	var at *slot
-	if p.copies > 0 && r.cuts < r.end {
+	if p.copies > 0 && r.cuts < r.until {
 		at = &r.answers[p.node.sources[p.source].fetch].slots[int(v.off)+p.copies]
 		if at.kind == absent {
 			at = nil

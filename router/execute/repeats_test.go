@@ -237,8 +237,7 @@ func TestRepeatedObjects(t *testing.T) {
 	}
 }
 
-// respond runs a program and gives what it sends, in an order that tells nothing of when parts were ready, or at which of an
-// entity's places an error was told first.
+// respond runs a program and gives what it sends, see [inOrder].
 func respond(t *testing.T, s *shelves, program *execute.Program, no string) string {
 	t.Helper()
 	var out []string
@@ -250,17 +249,62 @@ func respond(t *testing.T, s *shelves, program *execute.Program, no string) stri
 			if !json.Valid(payload) {
 				return errors.New("not JSON: " + string(payload))
 			}
-			text, _, _ := strings.Cut(string(payload), `,"hasNext":`)
-			text = strings.TrimSuffix(strings.TrimPrefix(text, `{"incremental":[`), "]")
-			for _, mark := range []string{`{"data":`, `{"message":`} {
-				text = strings.ReplaceAll(text, ","+mark, "\n"+mark)
-			}
-			out = append(out, strings.Split(strings.Replace(text, `,"errors":[`, "\n", 1), "\n")...)
+			out = append(out, string(payload))
 			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	return inOrder(out...)
+}
+
+// TestRepeatedObjectsInPieces holds that a response of which the beginning was sent already is what it is when it is sent
+// whole, though what was sent cannot be copied.
+func TestRepeatedObjectsInPieces(t *testing.T) {
+	t.Parallel()
+	program := libraryProgram(t, `{ lists { id maker { name } reviews { author { friends { friends { name nick } } } id } } }`)
+	for name, change := range map[string]func(*shelves){
+		"well": func(*shelves) {},
+		"null where none may be": func(s *shelves) {
+			for key, text := range s.entities {
+				s.entities[key] = strings.ReplaceAll(text, `"id":"3"`, `"id":null`)
+			}
+		},
+	} {
+		s := newShelves()
+		change(s)
+		want := respond(t, s, program, "false")
+		for _, from := range []int{1, 50, 300, 1000, 3000} {
+			e := execute.New(s, execute.Options{Log: slog.New(slog.DiscardHandler), StreamFrom: from})
+			for range 2 {
+				var to stream
+				out, outcome := e.Execute(context.Background(), program, execute.Request{Stream: &to}, nil)
+				if outcome.Err != nil {
+					t.Fatal(outcome.Err)
+				}
+				if outcome.Streamed {
+					out = to.text
+				}
+				if got := inOrder(string(out)); got != want || outcome.Streamed && to.length != len(to.text) {
+					t.Errorf("%s, in pieces of %d, %d bytes announced\ngot  %s\nwant %s", name, from, to.length, got, want)
+				}
+			}
+		}
+	}
+}
+
+// inOrder gives the lines of a payload, or of several, in an order that tells nothing of when parts were ready, or at which
+// of an entity's places an error was told first.
+func inOrder(payloads ...string) string {
+	var out []string
+	for _, text := range payloads {
+		text, _, _ = strings.Cut(text, `,"hasNext":`)
+		text = strings.TrimSuffix(strings.TrimPrefix(text, `{"incremental":[`), "]")
+		for _, mark := range []string{`{"data":`, `{"message":`} {
+			text = strings.ReplaceAll(text, ","+mark, "\n"+mark)
+		}
+		out = append(out, strings.Split(strings.Replace(text, `,"errors":[`, "\n", 1), "\n")...)
 	}
 	slices.Sort(out)
 	return strings.Join(out, "\n")
