@@ -180,8 +180,7 @@ func (s *scanner) list(sh *shape) (slot, error) {
 	}
 }
 
-// object reads the object whose bracket stands at Pos: here its fields as far as they are as nearly every subgraph writes
-// them, in the order that was asked for and without white space before them.
+// object reads the object whose bracket stands at Pos, or finds that it was met before.
 func (s *scanner) object(sh *shape) (slot, error) {
 	memory, hash := s.recall(sh)
 	if memory == nil {
@@ -198,7 +197,8 @@ func (s *scanner) object(sh *shape) (slot, error) {
 	return v, err
 }
 
-// read reads the object whose bracket stands at Pos and which was not met before.
+// read reads the object whose bracket stands at Pos: here its fields as far as they are as nearly every subgraph writes
+// them, in the order that was asked for and without white space before them.
 func (s *scanner) read(sh *shape) (slot, error) {
 	at := len(s.slots)
 	if at+sh.size > maxSlots {
