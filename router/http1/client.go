@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,8 @@ type Request struct {
 	Repeatable bool
 	// Deadline is when it is given up; zero for never.
 	Deadline time.Time
+	// At is when it is sent; zero for now.
+	At time.Time
 	// Limit bounds the body of the answer, in bytes.
 	Limit int64
 	// Buffers, where not nil, is where an answer that does not fit is read to.
@@ -88,14 +91,16 @@ type conn struct {
 	net.Conn
 	raw      syscall.RawConn
 	buf      []byte
-	from, to int // of what is read and not taken
-	since    time.Time
+	from, to int       // of what is read and not taken
+	since    time.Time // when the last request was sent
 	out      []byte
 	parts    [2][]byte
 	vectors  net.Buffers
 	used     bool // for a request before this one
 	chunked  bool // whether the length of the body is not known
 	own      bool // whether the body is in a buffer of the connection's choice
+	deadline deadline
+	ended    atomic.Bool // the context of the request under way is done
 	// contentType and encoding are the last ones, since they are nearly always the same.
 	contentType, encoding string
 }
@@ -103,6 +108,9 @@ type conn struct {
 // Post sends a request and appends the body of the answer to into. A context that can be cancelled ends it; the error is
 // then the context's.
 func (c *Client) Post(ctx context.Context, req *Request, into []byte) (Response, error) {
+	if req.At.IsZero() {
+		req.At = time.Now()
+	}
 	for {
 		k, err := c.take(ctx, req)
 		if err != nil {
@@ -111,7 +119,7 @@ func (c *Client) Post(ctx context.Context, req *Request, into []byte) (Response,
 		resp, err := k.exchange(ctx, req, into)
 		if err == nil {
 			if resp.keep {
-				c.put(k)
+				c.put(k, req.At)
 			} else {
 				_ = k.Close()
 			}
@@ -142,7 +150,7 @@ func (c *Client) take(ctx context.Context, req *Request) (*conn, error) {
 		if k == nil {
 			return c.dial(ctx, req.Deadline)
 		}
-		if time.Since(k.since) < idleFor && (req.Repeatable || k.alive()) {
+		if req.At.Sub(k.since) < idleFor && (req.Repeatable || k.alive(req.Deadline)) {
 			k.used = true
 			return k, nil
 		}
@@ -150,8 +158,8 @@ func (c *Client) take(ctx context.Context, req *Request) (*conn, error) {
 	}
 }
 
-func (c *Client) put(k *conn) {
-	k.since = time.Now()
+func (c *Client) put(k *conn, at time.Time) {
+	k.since = at
 	var stale *conn
 	c.mu.Lock()
 	keep := !c.closed && len(c.idle) < maxIdle
@@ -183,6 +191,7 @@ func (c *Client) dial(ctx context.Context, deadline time.Time) (*conn, error) {
 		return nil, err
 	}
 	k := &conn{Conn: nc, buf: make([]byte, 8<<10)}
+	k.deadline.set = nc.SetDeadline
 	if sc, ok := nc.(syscall.Conn); ok {
 		k.raw, _ = sc.SyscallConn()
 	}
@@ -190,18 +199,22 @@ func (c *Client) dial(ctx context.Context, deadline time.Time) (*conn, error) {
 }
 
 // alive looks whether the other side has closed a connection that was kept, for a request that must not be sent twice.
-func (k *conn) alive() bool {
-	if k.raw == nil {
+func (k *conn) alive(until time.Time) bool {
+	if k.raw == nil || k.deadline.hold(until) != nil {
 		return false
 	}
 	alive := false
 	var b [1]byte
-	err := k.raw.Read(func(fd uintptr) bool {
+	peek := func(fd uintptr) bool {
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		// Bytes that nobody asked for are as bad as an end.
 		alive = errors.Is(err, syscall.EAGAIN)
 		return true
-	})
+	}
+	err := k.raw.Read(peek)
+	for err != nil && k.extend(err) {
+		err = k.raw.Read(peek)
+	}
 	return err == nil && alive
 }
 
@@ -215,11 +228,14 @@ type answered struct {
 // exchange sends a request and reads the response to it.
 func (k *conn) exchange(ctx context.Context, req *Request, into []byte) (out answered, err error) {
 	out.Body, out.silent = into, true
-	if err := k.SetDeadline(req.Deadline); err != nil {
+	if err := k.deadline.hold(req.Deadline); err != nil {
 		return out, err
 	}
 	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() { _ = k.SetDeadline(time.Unix(1, 0)) })
+		stop := context.AfterFunc(ctx, func() {
+			k.ended.Store(true)
+			_ = k.SetDeadline(time.Unix(1, 0))
+		})
 		defer func() {
 			if !stop() && err == nil {
 				out.keep = false // its deadline may be set behind our back
@@ -269,12 +285,33 @@ func (k *conn) send(req *Request) error {
 		k.parts = [2][]byte{b, req.Body}
 		k.vectors = k.parts[:]
 		_, err := k.vectors.WriteTo(k.Conn)
+		for err != nil && k.extend(err) {
+			_, err = k.vectors.WriteTo(k.Conn)
+		}
 		k.parts = [2][]byte{}
 		return err
 	}
 	k.out = append(b, req.Body...)
-	_, err := k.Write(k.out)
+	n, err := k.Conn.Write(k.out)
+	for rest := k.out; err != nil && k.extend(err); {
+		rest = rest[n:]
+		n, err = k.Conn.Write(rest)
+	}
 	return err
+}
+
+// Read implements io.Reader.
+func (k *conn) Read(p []byte) (int, error) {
+	n, err := k.Conn.Read(p)
+	for n == 0 && err != nil && k.extend(err) {
+		n, err = k.Conn.Read(p)
+	}
+	return n, err
+}
+
+// extend reports whether an operation that failed with err is to go on, since only the deadline of a request before was met.
+func (k *conn) extend(err error) bool {
+	return !k.ended.Load() && k.deadline.extend(err) && !k.ended.Load()
 }
 
 func appendInt(b []byte, n int) []byte {

@@ -165,6 +165,7 @@ type serving struct {
 	req   *http.Request
 	body  body
 	out   writer
+	until deadline // of reading
 }
 
 // wake has a connection that waits for a request see that the listener is closed.
@@ -188,6 +189,7 @@ func (s *serving) run() {
 		URL: &url.URL{Path: s.listener.options.Path}, RequestURI: s.listener.options.Path,
 	}).WithContext(context.WithValue(context.Background(), http.LocalAddrContextKey, s.conn.LocalAddr()))
 	s.out.conn, s.out.header = s.conn, http.Header{}
+	s.until.set, s.out.until.set = s.conn.SetReadDeadline, s.conn.SetWriteDeadline
 	for {
 		head := s.readHead()
 		if head < 0 {
@@ -246,10 +248,14 @@ func (s *serving) fill(wait time.Duration) bool {
 			s.buf = append(s.buf, make([]byte, len(s.buf))...)
 		}
 	}
-	if s.conn.SetReadDeadline(time.Now().Add(wait)) != nil {
+	waits := s.from == s.to
+	now := s.out.at // when the last response was sent
+	if !waits || now.IsZero() {
+		now = time.Now()
+	}
+	if s.until.hold(now.Add(wait)) != nil {
 		return false
 	}
-	waits := s.from == s.to
 	if waits {
 		s.idle.Store(true)
 		if s.listener.closing.Load() {
@@ -257,6 +263,9 @@ func (s *serving) fill(wait time.Duration) bool {
 		}
 	}
 	n, err := s.conn.Read(s.buf[s.to:])
+	for err != nil && s.until.extend(err) && !(waits && s.listener.closing.Load()) {
+		n, err = s.conn.Read(s.buf[s.to:])
+	}
 	if waits {
 		s.idle.Store(false)
 	}
@@ -368,10 +377,13 @@ func (s *serving) readBody(n int) bool {
 		s.from, s.buf = 0, grown
 	}
 	for s.to-s.from < n {
-		if s.conn.SetReadDeadline(time.Now().Add(waitBody)) != nil {
+		if s.until.hold(time.Now().Add(waitBody)) != nil {
 			return false
 		}
 		read, err := s.conn.Read(s.buf[s.to:])
+		for err != nil && s.until.extend(err) {
+			read, err = s.conn.Read(s.buf[s.to:])
+		}
 		if s.to += read; err != nil && s.to-s.from < n {
 			return false
 		}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -25,6 +26,10 @@ type writer struct {
 	vectors net.Buffers
 	dated   int64
 	date    []byte
+	fields  [][2]string // names and values that are not among the headers
+	kind    string      // of the body, where it is not among the headers
+	at      time.Time   // when the head was sent
+	until   deadline    // of sending
 }
 
 // framing is how the client is told where a response ends.
@@ -37,11 +42,14 @@ const (
 )
 
 func (w *writer) reset() {
-	clear(w.header)
+	if len(w.header) > 0 {
+		clear(w.header)
+	}
 	if cap(w.body) > keptBuffer {
 		w.body = nil
 	}
 	w.status, w.body, w.sent, w.form, w.err = 0, w.body[:0], false, atOnce, nil
+	w.fields, w.kind = w.fields[:0], ""
 }
 
 // SetWriteDeadline is found by http.ResponseController. Without it, or with none, a client may take a minute for the whole
@@ -50,7 +58,7 @@ func (w *writer) SetWriteDeadline(t time.Time) error {
 	if t.IsZero() {
 		t = time.Now().Add(waitWrite)
 	}
-	return w.conn.SetWriteDeadline(t)
+	return w.until.hold(t)
 }
 
 // FlushError is found by http.ResponseController. What is written after it goes to the client at once: in chunks, or as it
@@ -84,16 +92,14 @@ func (w *writer) piece(p []byte) (int, error) {
 			w.err = http.ErrContentLength
 			return 0, w.err
 		}
-		n, err := w.conn.Write(p)
+		n, err := w.write(p)
 		w.left -= n
 		w.err = err
 		return n, err
 	}
 	w.head = append(strconv.AppendInt(w.head[:0], int64(len(p)), 16), "\r\n"...)
 	w.bufs = [3][]byte{w.head, p, lineEnd}
-	w.vectors = w.bufs[:]
-	_, w.err = w.vectors.WriteTo(w.conn)
-	w.bufs = [3][]byte{}
+	w.writeVectors(3)
 	if w.err != nil {
 		return 0, w.err
 	}
@@ -136,6 +142,39 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// AddField has the response carry a header line beside those of [writer.Header], at no cost but its bytes.
+func (w *writer) AddField(name, value string) { w.fields = append(w.fields, [2]string{name, value}) }
+
+// WriteWhole sends a whole response, of a type that stands not among the headers.
+func (w *writer) WriteWhole(status int, contentType string, body []byte) {
+	w.WriteHeader(status)
+	if w.kind = contentType; len(w.body) == 0 && !w.sent {
+		w.send(body)
+		return
+	}
+	_, _ = w.Write(body) // the error is kept
+}
+
+// write sends bytes.
+func (w *writer) write(p []byte) (sent int, err error) {
+	for {
+		n, err := w.conn.Write(p[sent:])
+		if sent += n; err == nil || !w.until.extend(err) {
+			return sent, err
+		}
+	}
+}
+
+// writeVectors sends the first n of the buffers.
+func (w *writer) writeVectors(n int) {
+	w.vectors = w.bufs[:n]
+	_, w.err = w.vectors.WriteTo(w.conn)
+	for w.err != nil && w.until.extend(w.err) {
+		_, w.err = w.vectors.WriteTo(w.conn)
+	}
+	w.bufs = [3][]byte{}
+}
+
 // end sends what was not sent yet.
 func (w *writer) end() error {
 	switch {
@@ -145,7 +184,7 @@ func (w *writer) end() error {
 	case w.form == counted && w.left > 0:
 		w.err = errShort
 	case w.form == inChunks:
-		_, w.err = w.conn.Write(lastChunk)
+		_, w.err = w.write(lastChunk)
 	}
 	return w.err
 }
@@ -161,20 +200,18 @@ func (w *writer) send(body []byte) {
 	}
 	if len(body) <= 4<<10 { // copied sooner than told apart
 		w.head = append(h, body...)
-		_, w.err = w.conn.Write(w.head)
+		_, w.err = w.write(w.head)
 		return
 	}
 	w.bufs = [3][]byte{h, body}
-	w.vectors = w.bufs[:2]
-	_, w.err = w.vectors.WriteTo(w.conn)
-	w.bufs = [3][]byte{}
+	w.writeVectors(2)
 }
 
 // writeHead sends the head of a response in pieces.
 func (w *writer) writeHead(length int) error {
 	h := w.prepare(length)
 	if w.err == nil {
-		_, w.err = w.conn.Write(h)
+		_, w.err = w.write(h)
 	}
 	return w.err
 }
@@ -185,21 +222,22 @@ func (w *writer) prepare(length int) []byte {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	now := time.Now()
+	w.at = time.Now()
 	h := append(w.head[:0], "HTTP/1.1 "...)
 	h = strconv.AppendInt(h, int64(w.status), 10)
 	h = append(append(append(h, ' '), http.StatusText(w.status)...), "\r\nDate: "...)
-	if unix := now.Unix(); unix != w.dated {
-		w.dated, w.date = unix, now.UTC().AppendFormat(w.date[:0], http.TimeFormat)
+	if unix := w.at.Unix(); unix != w.dated {
+		w.dated, w.date = unix, w.at.UTC().AppendFormat(w.date[:0], http.TimeFormat)
 	}
 	h = append(append(h, w.date...), "\r\n"...)
-	for name, values := range w.header {
-		if name == "Content-Length" {
-			continue
-		}
-		for _, v := range values {
-			h = appendField(h, name, v)
-		}
+	for _, f := range w.fields {
+		h = appendField(h, f[0], f[1])
+	}
+	if w.kind != "" {
+		h = appendField(h, "Content-Type", w.kind)
+	}
+	if len(w.header) > 0 {
+		h = appendFields(h, w.header)
 	}
 	if w.closing {
 		h = append(h, "Connection: close\r\n"...)
@@ -214,19 +252,34 @@ func (w *writer) prepare(length int) []byte {
 	}
 	h = append(h, "\r\n"...)
 	w.head = h
-	w.err = w.conn.SetWriteDeadline(now.Add(waitWrite))
+	w.err = w.until.hold(w.at.Add(waitWrite))
+	return h
+}
+
+// appendFields writes headers, but for the length of the body.
+func appendFields(h []byte, header http.Header) []byte {
+	for name, values := range header {
+		if name == "Content-Length" {
+			continue
+		}
+		for _, v := range values {
+			h = appendField(h, name, v)
+		}
+	}
 	return h
 }
 
 // appendField writes a header line. A line break in a value would begin a line of its own: it becomes a space.
 func appendField(h []byte, name, value string) []byte {
 	h = append(append(h, name...), ": "...)
-	for i := range len(value) {
-		c := value[i]
-		if c == '\r' || c == '\n' || c == 0 {
-			c = ' '
+	from := len(h)
+	h = append(h, value...)
+	if strings.IndexByte(value, '\n') >= 0 || strings.IndexByte(value, '\r') >= 0 || strings.IndexByte(value, 0) >= 0 {
+		for i, c := range h[from:] {
+			if c == '\r' || c == '\n' || c == 0 {
+				h[from+i] = ' '
+			}
 		}
-		h = append(h, c)
 	}
 	return append(h, "\r\n"...)
 }

@@ -73,7 +73,9 @@ func (x *exchange) negotiateCoding(c *Compression) {
 		return
 	}
 	x.coding, x.codeFrom = acceptedCoding(x.r.Header["Accept-Encoding"]), c.MinBytes
-	if h := x.w.Header(); h["Vary"] == nil {
+	if front, ok := x.w.(frontWriter); ok {
+		front.AddField("Vary", varyByEncoding[0])
+	} else if h := x.w.Header(); h["Vary"] == nil {
 		h["Vary"] = varyByEncoding
 	} else {
 		h.Add("Vary", varyByEncoding[0])

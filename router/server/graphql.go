@@ -60,15 +60,18 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	q, _ := requests.Get().(*request)
-	x := exchange{request: q, w: w, r: r, id: id, buffers: s.buffers}
-	s.answer(&x)
-	s.metrics.observe(&x, time.Since(began))
+	x := &q.turn
+	*x = exchange{request: q, w: w, r: r, id: id, buffers: s.buffers}
+	s.answer(x)
+	s.metrics.observe(x, time.Since(began))
 	if s.config().AccessLog && len(x.batch) == 0 {
-		s.record(&x, time.Since(began))
+		s.record(x, time.Since(began))
 	}
 	q.out, q.packed = s.buffers.GiveLarge(q.out), s.buffers.GiveLarge(q.packed)
+	broken := x.broken
+	*x = exchange{}
 	q.release()
-	if x.broken {
+	if broken {
 		panic(http.ErrAbortHandler) // so that the client is not told that this was the end
 	}
 }
@@ -262,6 +265,10 @@ func (x *exchange) send(status int, body []byte) {
 	}
 	x.status = status
 	body = x.compress(body)
+	if front, ok := x.w.(frontWriter); ok {
+		front.WriteWhole(status, contentTypes[x.media][0], body)
+		return
+	}
 	h := x.w.Header()
 	h["Content-Type"] = contentTypes[x.media]
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}

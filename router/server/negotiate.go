@@ -96,7 +96,7 @@ func (s *Server) allowed(origin string) bool {
 
 // crossOrigin answers what browsers ask before they send (Fetch standard, CORS protocol), and tells whether that was all.
 func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
-	if origin := r.Header.Get("Origin"); s.allowed(origin) {
+	if origin := first(r.Header["Origin"]); origin != "" && s.allowed(origin) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Add("Vary", "Origin")

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/http1"
@@ -75,7 +76,7 @@ var postings = sync.Pool{New: func() any { return &posting{header: http.Header{}
 var errHeaderValue = errors.New("a header for the subgraph has a line break in it")
 
 // post sends a request over plain HTTP/1.1.
-func (s *subgraphs) post(ctx context.Context, to *subgraph, call execute.Call, into []byte) ([]byte, error) {
+func (s *subgraphs) post(ctx context.Context, to *subgraph, call execute.Call, began time.Time, into []byte) ([]byte, error) {
 	p, _ := postings.Get().(*posting)
 	defer postings.Put(p)
 	deadline := call.Deadline
@@ -102,7 +103,7 @@ func (s *subgraphs) post(ctx context.Context, to *subgraph, call execute.Call, i
 			}
 		}
 	}
-	p.request = http1.Request{Head: head, Body: call.Body, Repeatable: call.Kind != plan.Mutation, Deadline: deadline, Limit: s.limit, Buffers: call.Buffers, Expected: call.Expected}
+	p.request = http1.Request{Head: head, Body: call.Body, Repeatable: call.Kind != plan.Mutation, Deadline: deadline, At: began, Limit: s.limit, Buffers: call.Buffers, Expected: call.Expected}
 	resp, err := to.plain.client.Post(ctx, &p.request, into)
 	p.request.Body, p.request.Buffers = nil, nil
 	if err != nil {

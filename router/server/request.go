@@ -29,6 +29,7 @@ type request struct {
 	shared    []byte // what tells it apart from others, where its answer may be theirs too
 	out       []byte // the response
 	packed    []byte // the response, compressed
+	turn      exchange
 }
 
 var requests = sync.Pool{New: func() any { return &request{} }} //nolint:gochecknoglobals // a pool
@@ -84,7 +85,7 @@ func (q *request) read(w http.ResponseWriter, r *http.Request, limits Limits) *p
 	if r.Method == http.MethodGet {
 		return q.readURL(r)
 	}
-	if p := jsonBody(r.Header.Get("Content-Type")); p != nil {
+	if p := jsonBody(first(r.Header["Content-Type"])); p != nil {
 		return p
 	}
 	limit := int64(limits.BodyBytes)

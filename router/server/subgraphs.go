@@ -103,7 +103,7 @@ func (s *subgraphs) Call(ctx context.Context, call execute.Call, into []byte) ([
 	if call.Files.Within(call.Body) {
 		into, err = s.sendForm(ctx, to, call, into)
 	} else if to.plain != nil {
-		into, err = s.post(ctx, to, call, into)
+		into, err = s.post(ctx, to, call, began, into)
 	} else {
 		into, err = s.send(ctx, to, call, into)
 	}

@@ -77,7 +77,7 @@ const formOverhead = 16 << 10
 
 // isForm reports whether a request is a form, as browsers send it without asking first.
 func isForm(r *http.Request) bool {
-	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	media, _, _ := strings.Cut(first(r.Header["Content-Type"]), ";")
 	return r.Method == http.MethodPost && strings.EqualFold(strings.TrimSpace(media), formType)
 }
 
