@@ -132,7 +132,7 @@ type search struct {
 	dry       int
 	// targetRoom is room for targets that no closure uses at the moment.
 	targetRoom []target
-	slots     *scope
+	slots      *scope
 	// conditions counts the keys and requirements that are being resolved.
 	conditions int
 	// excluded counts, by subgraph, the keys that are being gathered to enter it.
