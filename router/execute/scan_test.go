@@ -77,7 +77,7 @@ func FuzzExpected(f *testing.F) {
 	for _, items := range []string{
 		`{"id":1,"name":"a","tag":{}},{"id":2,"name":null,"tag":null}`, `{"id":-1.5e3,"name":"\u0041 é","tag":{"x":[1,"]"]}},{"name":true,"id":false}`,
 		`{"id":"12345678","name":"a name that is longer than a block is, so that it is looked at by more than one of them","tag":{}}`,
-		`{"id":01,"name":"a`, `{"id":"a","name":nul}`, `{"id":tru,"name":""}`, `{"id":12x}`, `{"id": 1,"name": null,"tag": {}}`, `{"id":null,"name":[{}, 2 ]}`,
+		`{"id":01,"name":"a`, `{"id":"a","name":nul}`, `{"id":tru,"name":"` + "\x01" + `"}`, `{"id":12x}`, `{"id": 1,"name": null,"tag": {}}`, `{"id":null,"name":[{}, 2 ]}`,
 	} {
 		f.Add([]byte(items))
 	}
