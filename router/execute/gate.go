@@ -42,9 +42,19 @@ type waiter struct {
 	let    chan struct{}
 }
 
-// enter waits until there is room, and reports false where the request is refused instead. One that must not be refused
-// goes in when its time is over all the same, and fails soon.
-func (g *gate) enter(ctx context.Context, deadline time.Time, q *queue, weight int64, must bool) bool {
+// claim is what a request asks of the gate.
+type claim struct {
+	weight int64
+	// guessed says that no request of the program has ended yet. What one takes is taken for much then, and may be next to
+	// nothing: so nobody is refused for it alone, but waits until that is known, or its time is over.
+	guessed bool
+	// must says that the request is not refused: it goes in when its time is over all the same, and fails soon.
+	must bool
+}
+
+// enter waits until there is room, and reports false where the request is refused instead.
+func (g *gate) enter(ctx context.Context, deadline time.Time, q *queue, c claim) bool {
+	weight, must := c.weight, c.must
 	g.mu.Lock()
 	if weight <= g.little || g.waiting == 0 && g.fits(q, weight) {
 		g.take(q, weight)
@@ -52,7 +62,7 @@ func (g *gate) enter(ctx context.Context, deadline time.Time, q *queue, weight i
 		return true
 	}
 	now := time.Now()
-	if !must && g.full(q, now) {
+	if !must && g.full(q, c, now) {
 		g.mu.Unlock()
 		return false
 	}
@@ -60,7 +70,7 @@ func (g *gate) enter(ctx context.Context, deadline time.Time, q *queue, weight i
 	g.admit(now)
 	g.mu.Unlock()
 	var late <-chan time.Time
-	if g.patience > 0 && !must {
+	if g.patience > 0 && !must && !c.guessed {
 		if last := now.Add(g.patience); deadline.IsZero() || last.Before(deadline) {
 			deadline = last
 		}
@@ -92,8 +102,8 @@ func (g *gate) enter(ctx context.Context, deadline time.Time, q *queue, weight i
 
 // full reports whether a request that would wait is refused at once: where as many wait as may, and where nobody has come in
 // for so long without waiting for half of what is allowed, so that this one would wait in vain, most likely.
-func (g *gate) full(q *queue, now time.Time) bool {
-	return g.length > 0 && g.waiting >= g.length || g.patience > 0 && len(q.waiting) > 0 && now.Sub(q.moved) > g.patience
+func (g *gate) full(q *queue, c claim, now time.Time) bool {
+	return g.length > 0 && g.waiting >= g.length || g.patience > 0 && !c.guessed && len(q.waiting) > 0 && now.Sub(q.moved) > g.patience
 }
 
 // line puts a request at the end of its queue.

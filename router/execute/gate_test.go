@@ -19,7 +19,7 @@ type request struct {
 // come has a request come to a gate; until it is let in, it or another, nothing else happens.
 func come(g *gate, q *queue, weight int64, deadline time.Time, must bool) request {
 	r := request{q, weight, make(chan bool, 1)}
-	go func() { r.in <- g.enter(context.Background(), deadline, q, weight, must) }()
+	go func() { r.in <- g.enter(context.Background(), deadline, q, claim{weight: weight, must: must}) }()
 	synctest.Wait()
 	return r
 }
@@ -55,6 +55,36 @@ func empty(t *testing.T, g *gate, queues ...*queue) {
 			t.Errorf("of one %d held, %d wait", q.held, len(q.waiting))
 		}
 	}
+}
+
+// TestGateOfGuesses holds that nobody is refused because what a program takes is not known yet: only where too many wait.
+func TestGateOfGuesses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, q := &gate{budget: 12, length: 2, patience: time.Second}, &queue{}
+		guess := func() request {
+			r := request{q, 8, make(chan bool, 1)}
+			go func() {
+				r.in <- g.enter(t.Context(), time.Now().Add(time.Minute), q, claim{weight: r.weight, guessed: true})
+			}()
+			synctest.Wait()
+			return r
+		}
+		slow := guess()
+		slow.is(t, "in")
+		second := guess()
+		time.Sleep(3 * time.Second)
+		third, fourth := guess(), guess()
+		second.is(t, "waits")
+		third.is(t, "waits")
+		fourth.is(t, "refused")
+		g.leave(q, slow.weight)
+		second.is(t, "in")
+		time.Sleep(time.Minute)
+		third.is(t, "refused")
+		g.leave(q, second.weight)
+		empty(t, g, q)
+	})
 }
 
 // TestGate holds that requests are let in while there is room, in order, and that one alone always has room.
@@ -167,7 +197,7 @@ func TestGateGivesUp(t *testing.T) {
 		come(g, q, 10, time.Time{}, false).is(t, "in")
 		ctx, cancel := context.WithCancel(t.Context())
 		gone := make(chan bool, 1)
-		go func() { gone <- g.enter(ctx, time.Time{}, q, 10, false) }()
+		go func() { gone <- g.enter(ctx, time.Time{}, q, claim{weight: 10}) }()
 		synctest.Wait()
 		if g.waits() != 1 {
 			t.Error("it does not wait")
@@ -197,7 +227,7 @@ func TestGateUnderLoad(t *testing.T) {
 				for range 20 {
 					weight := 1 + random.Int64N(300)
 					must := random.IntN(20) == 0
-					in := g.enter(context.Background(), time.Now().Add(time.Second), q, weight, must)
+					in := g.enter(context.Background(), time.Now().Add(time.Second), q, claim{weight: weight, must: must})
 					mu.Lock()
 					counts[in]++
 					if must && !in {

@@ -37,11 +37,12 @@ func (e *Executor) ExecuteIncremental(ctx context.Context, p *Program, req Reque
 		out, outcome := e.Execute(ctx, p, req, nil)
 		return outcome, emit(out, true)
 	}
-	weight, _ := e.takes(p)
-	e.gate.enter(ctx, req.Deadline, &p.queue, weight, true)
+	c, _ := e.takes(p)
+	c.must = true
+	e.gate.enter(ctx, req.Deadline, &p.queue, c)
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := e.runOf(ctx, p, req)
-	r.place = place{gate: &e.gate, queue: &p.queue, weight: weight}
+	r.place = place{gate: &e.gate, queue: &p.queue, weight: c.weight}
 	d := &delivery{run: r, form: form, emit: emit}
 	defer func() {
 		cancel(errNotWanted)

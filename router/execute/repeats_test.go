@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/vektah/gqlparser/v2"
@@ -42,7 +43,9 @@ type shelves struct {
 	broken   string            // a subgraph
 	failing  string            // an entity in whose place an error stands
 	apart    bool              // no two objects are written alike, so that nothing repeats
-	asked    []string
+
+	mu    sync.Mutex // fetches call side by side
+	asked []string
 }
 
 var (
@@ -83,7 +86,9 @@ func (s *shelves) Call(_ context.Context, call execute.Call, into []byte) ([]byt
 			var list []string
 			for i, r := range reps {
 				id := fmt.Sprintf("%s:%s", r.Typename, r.ID)
+				s.mu.Lock()
 				s.asked = append(s.asked, call.Subgraph+" "+id)
+				s.mu.Unlock()
 				entity := s.entities[call.Subgraph+" "+id]
 				if strings.Contains(body.Query, `lang:"b"`) {
 					entity = strings.ReplaceAll(entity, "in a", "in b")

@@ -170,13 +170,13 @@ func (e *Executor) Execute(ctx context.Context, p *Program, req Request, dst []b
 }
 
 func (e *Executor) execute(ctx context.Context, p *Program, req Request, event, dst []byte) ([]byte, Outcome) {
-	weight, response := e.takes(p)
-	// The events of a subscription are never refused: its client could not ask for them again.
-	if !e.gate.enter(ctx, req.Deadline, &p.queue, weight, event != nil) {
+	c, response := e.takes(p)
+	c.must = event != nil // of a subscription: its client could not ask for it again
+	if !e.gate.enter(ctx, req.Deadline, &p.queue, c) {
 		return dst, Outcome{Refused: true}
 	}
 	r := e.runOf(ctx, p, req)
-	r.event, r.place = event, place{gate: &e.gate, queue: &p.queue, weight: weight}
+	r.event, r.place = event, place{gate: &e.gate, queue: &p.queue, weight: c.weight}
 	defer r.end()
 	r.prepare(len(p.fetches))
 	r.start()
@@ -225,17 +225,18 @@ func (e *Executor) Written(bytes int) { e.gate.wrote(int64(bytes)) }
 // besides is what a request takes beside its answers and its response, in bytes.
 const besides = 4 << 10
 
-// takes gives the bytes that a request will take, and how many of them for its response.
-func (e *Executor) takes(p *Program) (all, response int64) {
+// takes gives what a request will take, and how many bytes of it for its response.
+func (e *Executor) takes(p *Program) (c claim, response int64) {
 	answers, response := p.answers.Load(), p.response.Load()
-	if answers == 0 {
+	if c.guessed = answers == 0; c.guessed {
 		answers = e.gate.budget / unknownPart / 2
 		response = answers
 	}
-	if answers <= e.gate.little {
-		return answers, response // which seldom has what no answer had
+	c.weight = answers
+	if answers > e.gate.little { // a response seldom has what no answer had
+		c.weight += response + besides
 	}
-	return answers + response + besides, response
+	return c, response
 }
 
 // weigh notes what the answers to a request took, for the next ones.

@@ -40,7 +40,6 @@ func streaming(a answers, o execute.Options) *execute.Executor {
 // TestStream holds that a long response comes in pieces as it would come whole, and what is short does not.
 func TestStream(t *testing.T) {
 	t.Parallel()
-	program := compile(t, pageQuery)
 	broken := shop(5000)
 	broken["stock"] = bytes.Replace(broken["stock"], []byte(`{"stock":4000`), []byte(`{"stock":null`), 1)
 	failing := shop(5000)
@@ -56,7 +55,7 @@ func TestStream(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := streaming(c.answers, execute.Options{})
+			program, e := compile(t, pageQuery), streaming(c.answers, execute.Options{})
 			for range 3 { // with buffers that were used before
 				want, whole := e.Execute(context.Background(), program, execute.Request{}, nil)
 				var s stream
