@@ -29,7 +29,13 @@ func compile(t testing.TB, query string) *execute.Program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sg, err := supergraph.Parse(string(sdl))
+	return compileFor(t, string(sdl), query, false)
+}
+
+// compileFor gives the program of a query to a supergraph; deferred is what labels of @defer are taken for.
+func compileFor(t testing.TB, sdl, query string, deferred bool) *execute.Program {
+	t.Helper()
+	sg, err := supergraph.Parse(sdl)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +47,7 @@ func compile(t testing.TB, query string) *execute.Program {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	p, err := planner.Plan(doc, "")
+	p, err := planner.PlanFor(doc, "", plan.Options{Defer: func(string) bool { return deferred }})
 	if err != nil {
 		t.Fatal(err)
 	}

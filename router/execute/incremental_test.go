@@ -12,13 +12,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/vektah/gqlparser/v2"
-	"github.com/vektah/gqlparser/v2/validator/rules"
-
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/execute"
-	"github.com/lethe/lethe/router/plan"
-	"github.com/lethe/lethe/router/supergraph"
 )
 
 const (
@@ -147,35 +142,22 @@ func (s *shelf) expand(e map[string]any) map[string]any {
 func programOf(t testing.TB, query string, deferred bool) *execute.Program {
 	t.Helper()
 	const link = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key"])` + "\n"
-	result, composed := compose.Compose([]compose.Subgraph{
+	return compileComposed(t, []compose.Subgraph{
 		{Name: "catalogue", URL: "http://catalogue", SDL: link + catalogueSDL},
 		{Name: "reviews", URL: "http://reviews", SDL: link + reviewsSDL},
 		{Name: "people", URL: "http://people", SDL: link + peopleSDL},
-	})
+	}, query, deferred)
+}
+
+// compileComposed gives the program of a query to the supergraph that the subgraphs compose to; deferred is what labels of
+// @defer are taken for.
+func compileComposed(t testing.TB, subgraphs []compose.Subgraph, query string, deferred bool) *execute.Program {
+	t.Helper()
+	result, composed := compose.Compose(subgraphs)
 	if len(composed) > 0 {
 		t.Fatal(compose.FormatText(composed))
 	}
-	sg, err := supergraph.Parse(result.SDL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	planner, err := plan.NewPlanner(sg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, errs := gqlparser.LoadQueryWithRules(sg.API(), query, rules.NewDefaultRules())
-	if len(errs) > 0 {
-		t.Fatal(errs)
-	}
-	p, err := planner.PlanFor(doc, "", plan.Options{Defer: func(string) bool { return deferred }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := execute.Compile(sg, p, doc.Operations[0].VariableDefinitions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return program
+	return compileFor(t, result.SDL, query, deferred)
 }
 
 func quiet(s *shelf) *execute.Executor {

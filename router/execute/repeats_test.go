@@ -12,13 +12,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/vektah/gqlparser/v2"
-	"github.com/vektah/gqlparser/v2/validator/rules"
-
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/execute"
-	"github.com/lethe/lethe/router/plan"
-	"github.com/lethe/lethe/router/supergraph"
 )
 
 // The subgraphs of a library, whose answers repeat themselves: a few makers and people stand in many places.
@@ -155,31 +150,7 @@ func libraryProgram(t *testing.T, query string) *execute.Program {
 	for _, name := range []string{"catalogue", "makers", "reviews", "people"} {
 		subgraphs = append(subgraphs, compose.Subgraph{Name: name, URL: "http://" + name, SDL: link + library[name]})
 	}
-	result, composed := compose.Compose(subgraphs)
-	if len(composed) > 0 {
-		t.Fatal(compose.FormatText(composed))
-	}
-	sg, err := supergraph.Parse(result.SDL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	planner, err := plan.NewPlanner(sg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, errs := gqlparser.LoadQueryWithRules(sg.API(), query, rules.NewDefaultRules())
-	if len(errs) > 0 {
-		t.Fatal(errs)
-	}
-	p, err := planner.PlanFor(doc, "", plan.Options{Defer: func(string) bool { return true }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := execute.Compile(sg, p, doc.Operations[0].VariableDefinitions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return program
+	return compileComposed(t, subgraphs, query, true)
 }
 
 // TestRepeatedObjects holds that answers which repeat themselves, and of which the router reads and writes each object once,
