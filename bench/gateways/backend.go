@@ -21,8 +21,9 @@ type backend struct {
 	addresses subgraph.Addresses
 }
 
-func startBackend(ctx context.Context, self, set, cores string) (*backend, error) {
-	return startSubgraphs(ctx, cores, self, partSubgraphs, set)
+// startBackend serves the subgraphs of a set; public is the directory of the public benchmark.
+func startBackend(ctx context.Context, self, set, public, cores string) (*backend, error) {
+	return startSubgraphs(ctx, cores, self, partSubgraphs, set, public)
 }
 
 // startSubgraphs starts a part of the rig that writes the addresses of subgraphs as a line of JSON.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -54,14 +55,18 @@ const (
 	partRouter    = "part-router"
 )
 
-// serveSubgraphs serves the subgraphs of a set, writes their addresses as a line of JSON, and runs until ctx is done.
+// serveSubgraphs serves the subgraphs of a set, writes their addresses as a line of JSON, and runs until ctx is done. Its
+// arguments are the set's name and the directory of the public benchmark.
 func serveSubgraphs(ctx context.Context, args []string) error {
-	sets, err := scenario.All()
+	if len(args) != 2 {
+		return errors.New(partSubgraphs + " takes the name of a set of scenarios and a directory")
+	}
+	sets, err := scenario.All(publicFiles(args[1]))
 	if err != nil {
 		return err
 	}
 	for _, s := range sets {
-		if len(args) != 1 || s.Name != args[0] {
+		if s.Name != args[0] {
 			continue
 		}
 		addresses, err := subgraph.Serve(s.World)
@@ -74,7 +79,16 @@ func serveSubgraphs(ctx context.Context, args []string) error {
 		<-ctx.Done()
 		return nil
 	}
-	return errors.New(partSubgraphs + " takes the name of a set of scenarios")
+	return fmt.Errorf("there is no set of scenarios %q", args[0])
+}
+
+// publicFiles returns the files of the public benchmark in a directory, and nil where they are not there.
+func publicFiles(dir string) fs.FS {
+	files := os.DirFS(dir)
+	if _, err := fs.Stat(files, "data.json"); err != nil {
+		return nil
+	}
+	return files
 }
 
 // serveFloor serves a null router: its kind, the address to listen on, and the file with its script.

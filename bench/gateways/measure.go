@@ -78,7 +78,7 @@ func measure(ctx context.Context, o *options) error {
 	if o.large {
 		return r.measureLarge(ctx, rest)
 	}
-	sets, err := selected(o.scenarios)
+	sets, err := selected(o.scenarios, o.public)
 	if err != nil {
 		return err
 	}
@@ -99,11 +99,16 @@ func measure(ctx context.Context, o *options) error {
 	return rep.write(o.json)
 }
 
-// selected gives the sets with the scenarios of the names.
-func selected(names list) ([]*scenario.Set, error) {
-	all, err := scenario.All()
+// selected returns the sets with the scenarios of the names, all of them where there are none. The public benchmark is read
+// from a directory; where it is not there, a line says so and the rest is measured.
+func selected(names list, public string) ([]*scenario.Set, error) {
+	files := publicFiles(public)
+	all, err := scenario.All(files)
 	if err != nil {
 		return nil, err
+	}
+	if files == nil && names.takes("public") {
+		fmt.Fprintf(os.Stderr, "not measured: public, the data of the public benchmark (graphql-hive/graphql-gateways-benchmark, MIT), which is no part of this repository: -public says where it is, and it is not in %s\n", public)
 	}
 	var known []string
 	var sets []*scenario.Set
@@ -120,7 +125,7 @@ func selected(names list) ([]*scenario.Set, error) {
 		}
 	}
 	for _, n := range names {
-		if !slices.Contains(known, n) {
+		if n != "public" && !slices.Contains(known, n) {
 			return nil, fmt.Errorf("there is no scenario %s: there are %s", n, strings.Join(known, ", "))
 		}
 	}
@@ -129,7 +134,7 @@ func selected(names list) ([]*scenario.Set, error) {
 
 // set measures the scenarios of a set, with the subgraphs on the given cores.
 func (r *rig) set(ctx context.Context, set *scenario.Set, cores string, rep *report, counts map[string]float64) (err error) {
-	if r.backend, err = startBackend(ctx, r.files.self, set.Name, cores); err != nil {
+	if r.backend, err = startBackend(ctx, r.files.self, set.Name, r.public, cores); err != nil {
 		return err
 	}
 	defer r.backend.Stop(ctx)
@@ -151,9 +156,15 @@ func (r *rig) set(ctx context.Context, set *scenario.Set, cores string, rep *rep
 	}
 	for _, s := range set.Scenarios {
 		switch {
+		case r.count && s.Timed:
+			continue
 		case r.count:
-			if counts[s.Name], err = r.instructionsOf(ctx, s); err != nil {
+			n, err := r.instructionsOf(ctx, s)
+			if err != nil {
 				return fmt.Errorf("%s: %w", s.Name, err)
+			}
+			if !s.Elsewhere {
+				counts[s.Name] = n
 			}
 			continue
 		case r.profile != "":

@@ -20,6 +20,7 @@ type options struct {
 	only      list
 	peers     peers
 	modules   string
+	public    string // directory of the public benchmark
 	hive      string // Hive Router's binary
 	clients   int
 	rounds    int
@@ -109,6 +110,7 @@ func readOptions(args []string) (*options, error) {
 	f.Var(&o.only, "only", "`names` of the routers, such as lethe,floor-fasthttp; all when left out")
 	f.Var(&o.peers, "peer", "`\"name=command\"` of another router, with {supergraph} and {port} in the command; may be repeated")
 	f.StringVar(&o.modules, "modules", "e2e/clients/node_modules", "`directory` of the npm packages of the gateways in JavaScript")
+	f.StringVar(&o.public, "public", "../shared/data/gateways-benchmark", "`directory` of the public gateways benchmark, which is measured where it is there")
 	f.StringVar(&o.hive, "hive-router", "hive_router", "the `binary` of Hive Router")
 	f.IntVar(&o.clients, "clients", 50, "how many clients ask at once")
 	f.IntVar(&o.rounds, "rounds", 0, "how many rounds; 3, or 9 with -long")
@@ -117,7 +119,7 @@ func readOptions(args []string) (*options, error) {
 	f.StringVar(&o.pin, "pin", "", "with taskset, the `cores` that routers run on, such as 0; all else runs on the others")
 	f.StringVar(&o.json, "json", "", "`file` for the report as JSON")
 	f.StringVar(&o.profile, "profile", "", "in place of measuring, write a CPU profile of Lethe's router under one scenario to this `file`, and one of the heap to FILE.heap; with -instructions, Callgrind's profile of them")
-	f.BoolVar(&o.trouble, "trouble", false, "in place of measuring costs, measure how long light requests take beside heavy ones whose subgraph reviews waits 2 s with 1 answer in 100")
+	f.BoolVar(&o.trouble, "trouble", false, "in place of measuring costs, measure how long light requests take beside heavy ones whose subgraph reports waits 2 s with 1 answer in 100")
 	f.BoolVar(&o.overload, "overload", false, "in place of measuring costs, have 2000 clients ask heavy requests beside 50 that ask light ones, and measure what Lethe's router serves, what it refuses, and its memory")
 	f.DurationVar(&o.memory, "memory", 0, "in place of measuring costs, load Lethe's router, or those of -only, for this `time` under one scenario, heavy when left out, and print its memory every ten seconds, and how it grows")
 	f.BoolVar(&o.large, "large", false, "in place of measuring costs, measure what answers of 20 MB take: memory, CPU time, time to the first byte; -scenarios may be list or entities")

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"text/tabwriter"
 
+	"github.com/lethe/lethe/bench/gateways/garden"
 	"github.com/lethe/lethe/bench/gateways/load"
 	"github.com/lethe/lethe/bench/gateways/scenario"
 )
@@ -18,7 +19,7 @@ import (
 const (
 	nameHeavy = "heavy"
 	nameLight = "light"
-	inTrouble = "reviews"
+	inTrouble = garden.Reports
 )
 
 // measureTrouble prints how long light requests take beside heavy ones, with every subgraph well and with one in trouble.

@@ -26,6 +26,10 @@ type Scenario struct {
 	Body string
 	// Answer is the right one. The order of an object's members does not matter.
 	Answer []byte
+	// Timed reports whether only the time of the requests differs from those of another scenario, and not what they cost.
+	Timed bool
+	// Elsewhere reports whether the scenario's data is no part of this repository, so that no baseline holds its cost.
+	Elsewhere bool
 }
 
 // Unique stands in a body where each request has a number that no other has.

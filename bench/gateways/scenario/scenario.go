@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
+	"time"
 
+	"github.com/lethe/lethe/bench/gateways/atlas"
+	"github.com/lethe/lethe/bench/gateways/garden"
 	"github.com/lethe/lethe/bench/gateways/load"
+	"github.com/lethe/lethe/bench/gateways/public"
 	"github.com/lethe/lethe/bench/gateways/subgraph"
-	"github.com/lethe/lethe/bench/testdata"
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/schema"
 )
@@ -21,54 +25,97 @@ type Set struct {
 	Scenarios []*load.Scenario
 }
 
-// The queries that are not the public benchmark's own.
-const (
-	// light asks one subgraph for one field.
-	light = `{ topProducts { name } }`
-	// page crosses the four subgraphs of Lethe's shop.
-	page = `{ customers(first: 10) { nodes { name orders(first: 5) { nodes { status lines { name product { name availability { quantity } } } } } } } }`
-)
+// page crosses the four subgraphs of Lethe's shop.
+const page = `{ customers(first: 10) { nodes { name orders(first: 5) { nodes { status lines { name product { name availability { quantity } } } } } } } }`
 
-// All gives the public gateways benchmark and Lethe's own shop.
-func All() ([]*Set, error) {
-	gateways, err := public()
-	if err != nil {
-		return nil, err
+// latency is how long each subgraph request takes in the scenario of that name, as over a network.
+const latency = 4 * time.Millisecond
+
+// All returns the sets: the garden, as it is, with every object met once, and with slow subgraphs; Lethe's own shop; the
+// atlas, whose operation must be planned for each request; and, where publicFiles is not nil, the public gateways benchmark.
+func All(publicFiles fs.FS) ([]*Set, error) {
+	makers := []func() (*Set, error){small, shop, spread, distant, cold}
+	if publicFiles != nil {
+		makers = append(makers, func() (*Set, error) { return published(publicFiles) })
 	}
-	shop, err := lethe()
-	if err != nil {
-		return nil, err
+	out := make([]*Set, 0, len(makers))
+	for _, make := range makers {
+		s, err := make()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
 	}
-	return []*Set{gateways, shop}, nil
+	return out, nil
 }
 
-// public is the public gateways benchmark: its query, the same with a variable that no two requests share, and one field
-// of one subgraph.
-func public() (*Set, error) {
-	files, err := fs.Sub(testdata.Gateways, "gateways")
-	if err != nil {
-		return nil, fmt.Errorf("open the data: %w", err)
-	}
-	w, err := subgraph.ReadReviews(files)
+// small is the garden: the heavy query, the same with a variable that no two requests share, and one field of one subgraph.
+func small() (*Set, error) {
+	w, err := garden.Small()
 	if err != nil {
 		return nil, err
 	}
-	heavy, err := fs.ReadFile(files, "heavy.graphql")
-	if err != nil {
-		return nil, fmt.Errorf("read the query: %w", err)
-	}
-	unique, err := fs.ReadFile(files, "unique.graphql")
-	if err != nil {
-		return nil, fmt.Errorf("read the query: %w", err)
-	}
-	s := &Set{Name: "gateways", World: w}
-	// More are asked for than there are products, so that every number has the same answer.
-	return s, errors.Join(s.add("heavy", string(heavy), "", ""), s.add("light", light, "", ""),
-		s.add("unique", string(unique), `{"first":`+load.Unique+`}`, `{"first":1000000}`))
+	s := &Set{Name: "garden", World: w}
+	// More are asked for than there are varieties, so that every number has the same answer.
+	return s, errors.Join(s.add("heavy", garden.Heavy(), "", ""), s.add("light", garden.Light, "", ""),
+		s.add("unique", garden.Unique(), `{"first":`+load.Unique+`}`, `{"first":1000000}`))
 }
 
-// lethe is the shop: Lethe's own schemas over data that is made up.
-func lethe() (*Set, error) {
+// spread is the heavy query over a garden in which no object repeats.
+func spread() (*Set, error) {
+	w, err := garden.Spread()
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{Name: "spread", World: w}
+	return s, s.add("spread", garden.Heavy(), "", "")
+}
+
+// distant is the heavy query over subgraphs that take their time.
+func distant() (*Set, error) {
+	w, err := garden.Small()
+	if err != nil {
+		return nil, err
+	}
+	w.Latency = latency
+	s := &Set{Name: "distant", World: w}
+	if err := s.add("latency", garden.Heavy(), "", ""); err != nil {
+		return nil, err
+	}
+	s.Scenarios[0].Timed = true
+	return s, nil
+}
+
+// cold is an operation with many plans, which each request names otherwise.
+func cold() (*Set, error) {
+	w, err := atlas.World()
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{Name: "atlas", World: w}
+	return s, s.add("cold", atlas.Operation(), "", "")
+}
+
+// published is the public gateways benchmark.
+func published(files fs.FS) (*Set, error) {
+	w, err := public.World(files)
+	if err != nil {
+		return nil, err
+	}
+	heavy, err := public.Heavy(files)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{Name: "public", World: w}
+	if err := s.add("public", heavy, "", ""); err != nil {
+		return nil, err
+	}
+	s.Scenarios[0].Elsewhere = true
+	return s, nil
+}
+
+// shop is Lethe's own schemas over data that is made up.
+func shop() (*Set, error) {
 	var list []subgraph.Named
 	for _, g := range schema.Subgraphs() {
 		list = append(list, subgraph.Named{Name: g.Name, SDL: g.SDL})
@@ -93,7 +140,7 @@ func (s *Set) add(name, query, variables, instance string) error {
 		}
 		return `{"query":` + string(text) + `,"variables":` + variables + `}`
 	}
-	sc := &load.Scenario{Name: name, Body: body(variables), Answer: s.World.Whole.Answer([]byte(body(instance)))}
+	sc := &load.Scenario{Name: name, Body: body(variables), Answer: s.World.Whole.Answer([]byte(strings.ReplaceAll(body(instance), load.Unique, "0")))}
 	var answer struct {
 		Errors []struct{ Message string }
 	}

@@ -68,7 +68,7 @@ func Serve(w *World) (Addresses, error) {
 	s := &Server{}
 	out := Addresses{Subgraphs: map[string]string{}}
 	for _, n := range w.Subgraphs {
-		addr, err := listen(func(ctx *fasthttp.RequestCtx) { s.answer(ctx, n) })
+		addr, err := listen(func(ctx *fasthttp.RequestCtx) { s.answer(ctx, n, w.Latency) })
 		if err != nil {
 			return out, err
 		}
@@ -94,7 +94,10 @@ type silent struct{}
 
 func (silent) Printf(string, ...any) {}
 
-func (s *Server) answer(ctx *fasthttp.RequestCtx, n Named) {
+func (s *Server) answer(ctx *fasthttp.RequestCtx, n Named, latency time.Duration) {
+	if latency > 0 {
+		time.Sleep(latency)
+	}
 	number := s.requests.Add(1)
 	if slow := s.slow.Load(); slow != nil && *slow == n.Name && number%slowOneIn == 0 {
 		time.Sleep(slowFor)
