@@ -2,6 +2,7 @@ package supergraph
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -233,6 +234,39 @@ func (r *reader) link() error {
 		sort.Slice(t.Possible, func(i, j int) bool { return t.Possible[i].Name < t.Possible[j].Name })
 	}
 	return nil
+}
+
+// settleFieldSets writes the field sets of subgraphs over the supergraph's types.
+func (r *reader) settleFieldSets() {
+	for _, t := range r.sg.order {
+		for i := range t.In {
+			m := &t.In[i]
+			for k := range m.Keys {
+				m.Keys[k].Fields = m.Keys[k].Fields.over(r.sg, t, m.Graph)
+			}
+		}
+		for _, f := range t.Fields {
+			for i := range f.Sources {
+				s := &f.Sources[i]
+				s.Requires = s.Requires.over(r.sg, t, s.Graph)
+				if below := r.sg.types[s.Type.Name()]; below != nil {
+					s.Provides = s.Provides.over(r.sg, below, s.Graph)
+				}
+				for c := range s.Contexts {
+					r.settleContext(&s.Contexts[c], s.Graph)
+				}
+			}
+		}
+	}
+}
+
+// settleContext does so for what a subgraph reads of the types that set a context.
+func (r *reader) settleContext(c *ContextArgument, g GraphID) {
+	for _, t := range r.sg.order {
+		if slices.Contains(t.Contexts, c.Context) {
+			c.Selection = c.Selection.over(r.sg, t, g)
+		}
+	}
 }
 
 // markProvided adds the fields that @provides names as external ones of the subgraph that provides them: later versions of the join

@@ -2,6 +2,7 @@ package supergraph
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -120,6 +121,42 @@ func convertFieldSet(selections ast.SelectionSet, depth int) (FieldSet, error) {
 		}
 	}
 	return out, nil
+}
+
+// over returns the set, which a subgraph wrote for its own types, as it reads over the supergraph's. A subgraph may have a field
+// of a narrower type than the supergraph has, and select what only that type has: there the set gets a condition on the type.
+func (s FieldSet) over(sg *Supergraph, t *Type, g GraphID) FieldSet {
+	if len(s) == 0 {
+		return s
+	}
+	out := make(FieldSet, len(s))
+	for i, sel := range s {
+		out[i] = sel
+		if sel.Field == "" {
+			if on := sg.types[sel.On]; on != nil {
+				out[i].Selections = sel.Selections.over(sg, on, g)
+			}
+			continue
+		}
+		f := t.Field(sel.Field)
+		if f == nil || len(sel.Selections) == 0 {
+			continue
+		}
+		wide := sg.types[f.Type.Name()]
+		own := wide
+		if source := f.Source(g); source != nil {
+			own = sg.types[source.Type.Name()]
+		}
+		if own == nil || wide == nil {
+			continue
+		}
+		below := sel.Selections.over(sg, own, g)
+		if own != wide && slices.ContainsFunc(below, func(b Selection) bool { return b.Field != "" && b.Field != "__typename" && wide.Field(b.Field) == nil }) {
+			below = FieldSet{{On: own.Name, Selections: below}}
+		}
+		out[i].Selections = below
+	}
+	return out
 }
 
 // check verifies that every field of the set exists on the type it is selected on.

@@ -44,6 +44,7 @@ func Parse(sdl string) (*Supergraph, error) {
 	if err := r.link(); err != nil {
 		return nil, err
 	}
+	r.settleFieldSets()
 	if r.first {
 		r.markProvided()
 	}
