@@ -4,20 +4,45 @@ import (
 	"cmp"
 	"context"
 	"hash/maphash"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// cache keeps prepared operations by their text and name. It is bounded by count and by bytes of text; when it is full,
-// what was not asked for since the last round is dropped first. What is refused is kept apart, so that a flood of bad
-// operations costs the good ones nothing.
+// cache keeps prepared operations by their text and name. It is bounded by count and by the bytes that the operations take
+// with their programs; when it is full, what was not asked for since the last round is dropped first. What is refused is
+// kept apart, so that a flood of bad operations costs the good ones nothing.
 type cache struct {
 	seed    maphash.Seed
 	make    func(query, name string) *Prepared
+	turns   turns
 	good    generation
 	refused generation
 }
+
+// turns bounds how many operations are prepared at once, to half of the cores: those that clients ask for again, which need
+// no turn, keep the other half while new ones are planned.
+type turns chan struct{}
+
+func newTurns() turns { return make(turns, max(1, runtime.GOMAXPROCS(0)/2)) }
+
+// take blocks until it is the caller's turn, which it must give back, or until ctx is done.
+func (t turns) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turns) giveBack() { <-t }
 
 // generation is one part of a cache.
 type generation struct {
@@ -34,15 +59,17 @@ type entry struct {
 	key         uint64
 	query, name string
 	at          int // in the ring
+	bytes       int // that are counted for it
 	used        atomic.Bool
 	uses        atomic.Uint64
 	ready       chan struct{}
 	prepared    *Prepared
 }
 
-func newCache(prepare func(query, name string) *Prepared) *cache {
-	c := &cache{seed: maphash.MakeSeed(), make: prepare}
-	c.good = generation{maxCount: 4000, maxBytes: 32 << 20}
+// newCache returns a cache for what prepare makes, that takes at most about maxBytes.
+func newCache(prepare func(query, name string) *Prepared, maxBytes int) *cache {
+	c := &cache{seed: maphash.MakeSeed(), make: prepare, turns: newTurns()}
+	c.good = generation{maxCount: 4000, maxBytes: maxBytes}
 	c.refused = generation{maxCount: 500, maxBytes: 2 << 20}
 	return c
 }
@@ -56,19 +83,24 @@ func (c *cache) key(query, name []byte) uint64 {
 	return h.Sum64()
 }
 
-// get gives what is known of an operation. Where nothing is, the first caller makes it while others wait for that, or for
-// their own context.
+// get returns what is known of an operation. Where nothing is, the first caller whose turn it is makes it while others wait for
+// that, or for their own context, whose end is the only error.
 func (c *cache) get(ctx context.Context, query, name []byte) (*Prepared, error) {
 	key := c.key(query, name)
-	e := c.good.find(key, query, name)
-	if e == nil {
-		e = c.refused.find(key, query, name)
-	}
+	e := c.find(key, query, name)
 	if e == nil {
 		fresh := newEntry(key, string(query), string(name), 1)
-		if e = c.good.add(fresh); e == fresh {
-			return c.fill(e), nil
+		if err := c.turns.take(ctx); err != nil {
+			return nil, err
 		}
+		// Another caller may have made it while this one waited for its turn.
+		if e = c.find(key, query, name); e == nil {
+			if e = c.good.add(fresh); e == fresh {
+				defer c.turns.giveBack()
+				return c.fill(e), nil
+			}
+		}
+		c.turns.giveBack()
 	}
 	select {
 	case <-e.ready:
@@ -83,8 +115,15 @@ func (c *cache) get(ctx context.Context, query, name []byte) (*Prepared, error) 
 	}
 }
 
+func (c *cache) find(key uint64, query, name []byte) *entry {
+	if e := c.good.find(key, query, name); e != nil {
+		return e
+	}
+	return c.refused.find(key, query, name)
+}
+
 func newEntry(key uint64, query, name string, uses uint64) *entry {
-	e := &entry{key: key, query: query, name: name, ready: make(chan struct{})}
+	e := &entry{key: key, query: query, name: name, bytes: len(query), ready: make(chan struct{})}
 	e.uses.Store(uses)
 	return e
 }
@@ -96,7 +135,9 @@ func (c *cache) adopt(old *entry, uses uint64) {
 	if c.good.add(e) != e {
 		return
 	}
+	c.turns <- struct{}{}
 	fresh := c.fill(e)
+	c.turns.giveBack()
 	select {
 	case <-old.ready:
 		fresh.adopt(old.prepared)
@@ -116,6 +157,12 @@ func (c *cache) fill(e *entry) *Prepared {
 	if e.prepared.Program == nil {
 		c.good.remove(e)
 		c.refused.add(e)
+		return e.prepared
+	}
+	c.good.grow(e, e.prepared.Program.Size())
+	if v := e.prepared.variants; v != nil {
+		c.good.grow(e, e.prepared.Program.Size()) // the document, which variants are planned from
+		v.grown = func(bytes int) { c.good.grow(e, bytes) }
 	}
 	return e.prepared
 }
@@ -142,19 +189,37 @@ func (g *generation) add(e *entry) *entry {
 		}
 		g.drop(old)
 	}
-	for len(g.ring) > 0 && (len(g.ring) >= g.maxCount || g.bytes+len(e.query) > g.maxBytes) {
-		g.hand %= len(g.ring)
-		if victim := g.ring[g.hand]; victim.used.Swap(false) {
-			g.hand++
-		} else {
-			g.drop(victim)
-		}
-	}
+	g.makeRoom(1, e.bytes, nil)
 	g.index.put(e)
 	e.at = len(g.ring)
 	g.ring = append(g.ring, e)
-	g.bytes += len(e.query)
+	g.bytes += e.bytes
 	return e
+}
+
+// makeRoom drops entries until there is room for others, the one that is not to go last, and must be called with mu held.
+func (g *generation) makeRoom(count, bytes int, last *entry) {
+	for len(g.ring) > 0 && (len(g.ring)+count > g.maxCount || g.bytes+bytes > g.maxBytes) {
+		g.hand %= len(g.ring)
+		switch victim := g.ring[g.hand]; {
+		case victim == last && len(g.ring) > 1, victim.used.Swap(false):
+			g.hand++
+		default:
+			g.drop(victim)
+		}
+	}
+}
+
+// grow counts more bytes for an entry, and drops others, or the entry itself, where there is no room for them.
+func (g *generation) grow(e *entry, bytes int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if e.at >= len(g.ring) || g.ring[e.at] != e {
+		return // it was dropped meanwhile
+	}
+	e.bytes += bytes
+	g.bytes += bytes
+	g.makeRoom(0, 0, e)
 }
 
 func (g *generation) remove(e *entry) {
@@ -172,7 +237,7 @@ func (g *generation) drop(e *entry) {
 	g.ring[e.at].at = e.at
 	g.ring[last] = nil
 	g.ring = g.ring[:last]
-	g.bytes -= len(e.query)
+	g.bytes -= e.bytes
 	g.index.remove(e)
 }
 
@@ -194,7 +259,14 @@ type usage struct {
 	uses uint64
 }
 
-// Len gives how many operations are kept ready.
+// Bytes returns how many bytes the operations that are kept ready take, as far as they are counted.
+func (p *Preparer) Bytes() int {
+	p.cache.good.mu.Lock()
+	defer p.cache.good.mu.Unlock()
+	return p.cache.good.bytes
+}
+
+// Len returns how many operations are kept ready.
 func (p *Preparer) Len() int {
 	p.cache.good.mu.Lock()
 	defer p.cache.good.mu.Unlock()

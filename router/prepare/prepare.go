@@ -31,6 +31,8 @@ type Limits struct {
 	Directives int
 	RootFields int
 	Bytes      int // of the text
+	// PreparedBytes is about how much memory the operations that are kept ready may take together.
+	PreparedBytes int
 }
 
 func (l Limits) defaults() Limits {
@@ -45,6 +47,7 @@ func (l Limits) defaults() Limits {
 	set(&l.Directives, 200)
 	set(&l.RootFields, 100)
 	set(&l.Bytes, 200_000)
+	set(&l.PreparedBytes, 128<<20)
 	return l
 }
 
@@ -91,7 +94,7 @@ func New(sg *supergraph.Supergraph, options Options) (*Preparer, error) {
 	}
 	options.Limits = options.Limits.defaults()
 	p := &Preparer{sg: sg, planner: planner, authorise: authorise.New(sg), options: options, rules: specifiedRules()}
-	p.cache = newCache(p.prepare)
+	p.cache = newCache(p.prepare, options.Limits.PreparedBytes)
 	return p, nil
 }
 

@@ -35,6 +35,9 @@ type variants struct {
 	requirements []int // of the fields that it selects
 	defers       deferral
 
+	// grown must be called with how many bytes a program takes that is kept.
+	grown func(bytes int)
+
 	mu    sync.Mutex
 	byKey map[variantKey]*variant
 }
@@ -72,17 +75,23 @@ func (p *Prepared) For(t Traits) (*execute.Program, gqlerror.List) {
 
 func (v *variants) get(key variantKey) (*execute.Program, gqlerror.List) {
 	v.mu.Lock()
-	one := v.byKey[key]
+	one, kept := v.byKey[key]
 	if one == nil {
 		one = &variant{}
-		if len(v.byKey) < maxVariants {
+		if kept = len(v.byKey) < maxVariants; kept {
 			v.byKey[key] = one
 		}
 	}
 	v.mu.Unlock()
 	one.once.Do(func() {
+		turns := v.preparer.cache.turns
+		turns <- struct{}{}
+		defer turns.giveBack()
 		one.errors = refusal("INTERNAL", "Something went wrong in the router.").Errors // unless planning ends
 		one.program, one.errors = v.plan(key)
+		if kept && one.program != nil {
+			v.grown(one.program.Size())
+		}
 	})
 	return one.program, one.errors
 }

@@ -51,6 +51,7 @@ type Limits struct {
 	Aliases               int    `yaml:"aliases" doc:"Aliases in an operation: 200 by default."`
 	Directives            int    `yaml:"directives" doc:"Directives in an operation: 200 by default."`
 	RootFields            int    `yaml:"rootFields" doc:"Fields of Query or Mutation in an operation: 100 by default."`
+	PreparedBytes         int    `yaml:"preparedBytes" doc:"Bytes that the operations kept ready may take together with their plans, beyond which those asked least are dropped: 128 MiB by default."`
 }
 
 // Subgraphs says how subgraphs are asked.
@@ -88,7 +89,7 @@ func ReadConfig(text []byte) (Config, error) {
 func (c Config) complete() (Config, error) {
 	for key, v := range map[string]int{
 		"bodyBytes": c.Limits.BodyBytes, "subgraphResponseBytes": c.Limits.SubgraphResponseBytes, "concurrentRequests": c.Limits.ConcurrentRequests, "memoryBytes": c.Limits.MemoryBytes, "queueLength": c.Limits.QueueLength,
-		"tokens": c.Limits.Tokens, "depth": c.Limits.Depth, "aliases": c.Limits.Aliases, "directives": c.Limits.Directives, "rootFields": c.Limits.RootFields,
+		"tokens": c.Limits.Tokens, "depth": c.Limits.Depth, "aliases": c.Limits.Aliases, "directives": c.Limits.Directives, "rootFields": c.Limits.RootFields, "preparedBytes": c.Limits.PreparedBytes,
 	} {
 		if v < 0 {
 			return c, fmt.Errorf("limits.%s is %d: it must be above zero, or left out for the default", key, v)
@@ -159,7 +160,7 @@ func duration(key, text string, otherwise time.Duration) (time.Duration, error) 
 func (c Config) operationLimits() prepare.Limits {
 	return prepare.Limits{
 		Tokens: c.Limits.Tokens, Depth: c.Limits.Depth, Aliases: c.Limits.Aliases,
-		Directives: c.Limits.Directives, RootFields: c.Limits.RootFields,
+		Directives: c.Limits.Directives, RootFields: c.Limits.RootFields, PreparedBytes: c.Limits.PreparedBytes,
 	}
 }
 

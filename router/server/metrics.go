@@ -82,6 +82,9 @@ func newMetrics(s *Server) *metrics {
 			Name: "lethe_router_prepared_operations", Help: "Operations that are kept ready to run.",
 		}, func() float64 { return float64(s.engine.Load().prepare.Len()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "lethe_router_prepared_bytes", Help: "Bytes that the operations kept ready take with their plans, as far as they are counted.",
+		}, func() float64 { return float64(s.engine.Load().prepare.Bytes()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lethe_router_schema_since_seconds", Help: "When the schema that is served was taken, in seconds since 1970.",
 		}, func() float64 { return float64(s.engine.Load().since.Unix()) }),
 	)
