@@ -59,6 +59,7 @@ func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableD
 	if err != nil {
 		return nil, fmt.Errorf("compile the response: %w", err)
 	}
+	c.program.root.settleTypes()
 	for _, f := range c.program.fetches {
 		f.setKey(c.program.fetches)
 	}
@@ -212,9 +213,12 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 				index = i
 			}
 		}
+		static := c.objectType(f, field)
 		if index < 0 {
 			index = len(child.sources)
-			child.sources = append(child.sources, source{fetch: f.ID, shape: inner, parent: src, slot: slotAt, static: c.objectType(f, field)})
+			child.sources = append(child.sources, source{fetch: f.ID, shape: inner, parent: src, slot: slotAt, static: static})
+		} else if s := &child.sources[index]; s.static != static {
+			s.static = "" // it depends on the object above: the plan has the objects tell their types
 		}
 		c.selections(f, child, index, inner, field.Selections)
 	}

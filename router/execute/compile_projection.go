@@ -49,7 +49,6 @@ func (c *compiler) project(n *node, typeName string, sets []guarded) (*objectPro
 	c.projections[key] = out
 	c.written = append(c.written, out)
 	if def.Kind == ast.Object {
-		n.setStatic(def.Name)
 		fields, err := c.fields(n, def, sets)
 		out.static = fields
 		return out, err
@@ -97,15 +96,23 @@ func projectionKey(n *node, typeName string, sets []guarded) string {
 	return string(b)
 }
 
-// setStatic notes the only runtime type that can stand at n. Under one response key fields of several types can stand,
-// and then there is no such type.
-func (n *node) setStatic(name string) {
-	switch {
-	case n.mixed:
-	case n.static == "":
-		n.static = name
-	case n.static != name:
-		n.static, n.mixed = "", true
+// settleTypes notes at each position the runtime type of all objects that can stand there, where the subgraphs have every
+// field that leads there with one and the same object type.
+func (n *node) settleTypes() {
+	static, several := "", false
+	for i := range n.sources {
+		s := &n.sources[i]
+		if s.attached() || s.root {
+			continue
+		}
+		several = several || static != "" && static != s.static || s.static == ""
+		static = s.static
+	}
+	if static != "" && !several {
+		n.static = static
+	}
+	for _, child := range n.order {
+		child.settleTypes()
 	}
 }
 

@@ -58,7 +58,6 @@ type node struct {
 	typename []access            // where the runtime type stands
 	others   []access            // where other fields stand
 	static   string              // the runtime type where it is known without asking
-	mixed    bool                // whether objects of several static types stand here
 }
 
 // source is one object that stands at a node: a field of the parent's source, or the answer of an entity fetch that is
@@ -70,7 +69,7 @@ type source struct {
 	slot   int      // field: in the object of parent
 	hosts  []access // attached: slots of objects of this same node, in the first of which that stands the reference is
 	root   bool     // the whole answer of a root fetch at the root of the response
-	static string   // the runtime type of its objects, where the subgraph has the field with an object type
+	static string   // the runtime type of its objects, where the subgraph has every field that leads to them with this object type
 }
 
 // attached reports whether the source is the answer of an entity fetch, and no field of what stands above.

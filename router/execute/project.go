@@ -126,7 +126,7 @@ func (r *run) fieldsOf(p *objectProjection, base int) (fields []projected, known
 	case p.declared != "":
 		fields, known = p.general, true
 	default:
-		if fields, known = p.byType[p.node.static]; !known && !p.veiled {
+		if fields, known = p.byType[r.staticType(p.node, base)]; !known && !p.veiled {
 			fields, known = p.alike(r.mask) // nothing was asked that the type decides
 		}
 	}

@@ -189,15 +189,7 @@ func (b *builder) awaitType(st *step, p *place) {
 func onlyInterface(v *vertex) bool { return len(v.types) == len(v.static.in[v.subgraph].possible) }
 
 // typename asks for the runtime type.
-func (b *builder) typename(at *site) {
-	for _, f := range at.at.under(typenameField) {
-		if f.alias == typenameField {
-			return
-		}
-	}
-	it := &item{name: typenameField, key: "", leaf: true, decl: at.at.static}
-	at.at.fields = append([]*selected{{alias: typenameField, item: it, slot: &slot{key: typenameField, client: true}}}, at.at.fields...)
-}
+func (b *builder) typename(at *site) { at.at.askTypename() }
 
 // PresenceKey is the logical key of a __typename that tells only that there is an object, and not its runtime type.
 const PresenceKey = "\x00_present"
@@ -240,7 +232,7 @@ func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, g
 	for _, cond := range conds {
 		f := at.at.find(cond, sl, it)
 		if f == nil {
-			f = &selected{cond: cond, slot: sl, alias: at.at.alias(cond, sl, it, v.subgraph), item: it, guard: guard, child: child, arguments: it.arguments}
+			f = &selected{cond: cond, slot: sl, alias: sl.key, item: it, guard: guard, child: child, arguments: it.arguments}
 			if len(v.contexts) > 0 && at.at == at.step.root {
 				f.arguments = at.step.contextArguments(it.arguments)
 			}
@@ -253,29 +245,25 @@ func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, g
 	return fields
 }
 
-// conditions gives the types under whose conditions an item is asked: none where it can be asked of the objects as they
-// stand.
+// conditions returns the types under whose conditions an item is asked: none where it can be asked of the objects as they
+// stand, the interface that it is selected on where that alone has a type for all that the item leads to.
 func (b *builder) conditions(at *selection, v *vertex, it *item, types typeSet) []*typeNode {
-	if at.static != nil {
-		if !at.static.abstract || v.object {
+	if at.static != nil && (!at.static.abstract || v.object) {
+		return []*typeNode{nil}
+	}
+	if at.static == nil && v.static != nil && v.object {
+		return []*typeNode{v.static}
+	}
+	own := b.search.sourceAt(v, types, it)
+	if t := at.static; t != nil {
+		if in := t.in[v.subgraph]; in != nil && in.possible.intersect(v.types).within(types) && b.askable(t, v, it, own) {
 			return []*typeNode{nil}
 		}
-		if in := at.static.in[v.subgraph]; in != nil {
-			f := at.static.fields[it.name]
-			if f != nil && f.sources[v.subgraph] != nil && in.possible.intersect(v.types).within(types) {
-				src, own := f.sources[v.subgraph], b.search.sourceAt(v, types, it)
-				if b.search.resolves(src) && src.plain() && (it.leaf || own == nil || src.out == own.out) {
-					return []*typeNode{nil}
-				}
-			}
-		}
-	} else if v.static != nil && v.object {
-		return []*typeNode{v.static}
-	} else if v.static != nil && v.static.abstract {
-		f := v.static.fields[it.name]
-		if f != nil && f.sources[v.subgraph] != nil && v.types.within(types) && b.search.resolves(f.sources[v.subgraph]) && f.sources[v.subgraph].plain() {
-			return []*typeNode{v.static}
-		}
+	} else if t := v.static; t != nil && t.abstract && v.types.within(types) && b.askable(t, v, it, own) {
+		return []*typeNode{t}
+	}
+	if !it.leaf && own != nil && own == byInterface(v, types, it) && !b.search.sameSources(v, types, it) {
+		return []*typeNode{it.decl}
 	}
 	out := make([]*typeNode, 0, len(types))
 	for _, t := range types {
@@ -284,65 +272,24 @@ func (b *builder) conditions(at *selection, v *vertex, it *item, types typeSet) 
 	return out
 }
 
-// alias gives the key under which a subgraph answers: that of the slot, unless another field stands under it whose
-// answers could not share the key.
-func (s *selection) alias(cond *typeNode, sl *slot, it *item, subgraph int) string {
-	alias := sl.key
-	for n := 0; ; n++ {
-		clash := false
-		for _, f := range s.under(alias) {
-			if f.alias != alias {
-				continue
-			}
-			overlap := f.cond == nil || cond == nil || f.cond == cond
-			same := f.item.name == it.name && f.item.text == it.text
-			if overlap && !same || shapeIn(f.cond, f.item, subgraph) != shapeIn(cond, it, subgraph) {
-				clash = true
-			}
-		}
-		if !clash {
-			return alias
-		}
-		alias = "_" + sl.key + "_" + string(rune('a'+n%26))
-		if n >= 26 {
-			alias += string(rune('a' + n/26%26))
-		}
+// askable reports whether an item can be asked on an interface itself, of which own is the source for the objects there.
+func (b *builder) askable(t *typeNode, v *vertex, it *item, own *sourceNode) bool {
+	f := t.fields[it.name]
+	if f == nil || f.sources[v.subgraph] == nil {
+		return false
 	}
-}
-
-// shapeIn is the type of a leaf as a subgraph has it; objects can share a key whatever they are.
-func shapeIn(cond *typeNode, it *item, subgraph int) string {
-	owner := cond
-	if owner == nil {
-		owner = it.decl
-	}
-	if owner == nil {
-		return ""
-	}
-	f := owner.fields[it.name]
-	if f == nil || subgraph >= len(f.sources) || f.sources[subgraph] == nil {
-		return ""
-	}
-	if f.leaf {
-		return f.sources[subgraph].text
-	}
-	return wrappers(f.sources[subgraph].text)
-}
-
-// wrappers keeps of a type what lists and non-nulls it has.
-func wrappers(text string) string {
-	var out []byte
-	for i := range len(text) {
-		switch text[i] {
-		case '[', ']', '!':
-			out = append(out, text[i])
-		}
-	}
-	return string(out)
+	src := f.sources[v.subgraph]
+	return b.search.resolves(src) && src.plain() && (it.leaf || own == nil || src.out == own.out)
 }
 
 // addDeep asks an item with all below it, all of which the subgraph of v answers by itself.
 func (b *builder) addDeep(at *site, v *vertex, sc *scope, it *item, types typeSet) {
+	if !b.search.uniform(v, types, it) {
+		for i := range types {
+			b.addDeep(at, v, sc, it, types[i:i+1])
+		}
+		return
+	}
 	fields := b.add(at, v, sc, it, types, nil)
 	if it.leaf {
 		return
@@ -436,12 +383,5 @@ func (b *builder) readLeaf(into *selection, entity *place, l *leaf, receiver int
 		if into.find(cond, sl, l.item) == nil {
 			into.fields = append(into.fields, &selected{cond: cond, slot: sl, alias: sl.key, item: l.item})
 		}
-	}
-}
-
-// readTypename has the runtime type of an object below an entity sent with it.
-func (s *selection) readTypename() {
-	if !slices.ContainsFunc(s.fields, func(f *selected) bool { return f.alias == typenameField }) {
-		s.fields = append(s.fields, &selected{alias: typenameField, item: &item{name: typenameField, leaf: true}, slot: &slot{key: typenameField, client: true}})
 	}
 }

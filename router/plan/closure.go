@@ -41,20 +41,7 @@ func (s *search) classes(p *place, it *item, types typeSet) []typeSet {
 
 // sameOut reports whether what a field leads to can be treated alike for all types.
 func (s *search) sameOut(v *vertex, types typeSet, it *item) bool {
-	if v.object {
-		return true
-	}
-	if src := s.sourceAt(v, types, it); src != nil && src.field.owner == it.decl && it.decl.abstract {
-		return len(v.view) == 0
-	}
-	first := s.g.field(types[0], it.name).sources[v.subgraph]
-	for _, t := range types[1:] {
-		src := s.g.field(t, it.name).sources[v.subgraph]
-		if src.out != first.out || len(src.provides) > 0 || len(first.provides) > 0 || len(v.view) > 0 {
-			return false
-		}
-	}
-	return true
+	return v.object || len(v.view) == 0 && s.uniform(v, types, it)
 }
 
 // signature tells apart the types that differ in how an item of theirs can be reached.
@@ -258,7 +245,7 @@ func commonKeys(keys []*keyNode, in *typeIn) []*keyNode {
 	var out []*keyNode
 	for _, k := range keys {
 		for _, o := range in.keys {
-			if k.text == o.text {
+			if k.text == o.text && sameItems(k.items, o.items) {
 				out = append(out, k)
 				break
 			}

@@ -39,6 +39,7 @@ func (b *builder) fetches() []*Fetch {
 		for _, d := range f.DependsOn {
 			ancestors[i].add(d)
 		}
+		b.separate(st)
 		f.Selections = b.selections(st.root)
 		if len(st.represent) > 0 {
 			f.Representations = make([]Representation, 0, len(st.represent))

@@ -86,6 +86,11 @@ type contextNode struct {
 	items               map[typeID][]*item // by the type of the ancestor that sets the context
 }
 
+// objectIn reports whether a subgraph has an interface as an object type.
+func (n *typeNode) objectIn(subgraph int) bool {
+	return n != nil && n.in[subgraph] != nil && n.in[subgraph].object
+}
+
 // plain tells that the subgraph resolves the field with nothing but the object itself.
 func (s *sourceNode) plain() bool { return len(s.requires) == 0 && len(s.contexts) == 0 }
 

@@ -28,24 +28,13 @@ type normaliser struct {
 	path    Path // of the selection set that is being normalised
 }
 
-// occurrence is a selection set of the client with what must hold for it, and the part of the answer that it is in.
+// occurrence is a selection set of the client with the type that it is written for, what must hold for it, and the part of
+// the answer that it is in.
 type occurrence struct {
 	set   ast.SelectionSet
+	on    *typeNode
 	guard Guard
 	part  *Deferred
-}
-
-// group collects the occurrences of one response key for one set of runtime types.
-type group struct {
-	key   string
-	field *ast.Field
-	decl  *typeNode
-	types typeSet
-	// One each for each occurrence.
-	guards []Guard
-	subs   []ast.SelectionSet
-	parts  []*Deferred
-	turns  []int // the order in which they were met
 }
 
 func normalise(g *graph, doc *ast.QueryDocument, name string, limits Limits, options Options) (*Operation, []*item, error) {
@@ -80,7 +69,7 @@ func normalise(g *graph, doc *ast.QueryDocument, name string, limits Limits, opt
 		}
 		n.op.Variables = append(n.op.Variables, variable)
 	}
-	items, selections, err := n.set(root, root.possible, []occurrence{{set: def.SelectionSet}}, nil, 0)
+	items, selections, err := n.set(root, root.possible, []occurrence{{set: def.SelectionSet, on: root}}, nil, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -96,7 +85,7 @@ func (n *normaliser) set(t *typeNode, types typeSet, occurrences []occurrence, f
 	}
 	c := &collector{n: n, static: t, all: types, byKey: map[string][]*group{}, seen: map[string]bool{}}
 	for _, o := range occurrences {
-		if err := c.collect(t, types, o.set, o.guard, o.part); err != nil {
+		if err := c.collect(o.on, types.intersect(o.on.possible), o.set, o.guard, o.part); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -107,6 +96,7 @@ func (n *normaliser) set(t *typeNode, types typeSet, occurrences []occurrence, f
 		if len(gr.types) == 0 {
 			continue
 		}
+		gr.settle(n.g)
 		if n.items++; n.items > n.limits.Fields {
 			return nil, nil, &LimitError{What: "fields", Limit: n.limits.Fields}
 		}
@@ -189,50 +179,21 @@ func (n *normaliser) field(gr *group, full Guard, depth int) (*item, []sharedFie
 		return it, fields, nil
 	}
 	it.out = f.out
+	for i, d := range gr.decls {
+		own := d.fields[it.name]
+		if own == nil || own.leaf {
+			return nil, nil, fmt.Errorf("type %s has no field %q with subfields: the operation is not valid against this schema", d.name, it.name)
+		}
+		occurrences[i].on = own.out
+	}
 	n.path = append(n.path, PathElement{Key: it.key})
-	sub, shares, err := n.set(f.out, f.out.visible, occurrences, it.full, depth+1)
+	sub, shares, err := n.set(f.out, gr.leadsTo(n.g, f), occurrences, it.full, depth+1)
 	n.path = n.path[:len(n.path)-1]
 	it.sub = sub
 	for _, f := range fields {
 		f.field.Selections = shares.of(f.part)
 	}
 	return it, fields, err
-}
-
-// deny gives the runtime types for which a group's field may not be seen.
-func (n *normaliser) deny(gr *group) typeSet {
-	if n.options.Denied == nil || gr.field.Name == typenameField || gr.decl == nil {
-		return nil
-	}
-	if n.options.Denied(gr.decl.name, gr.field.Name) {
-		return gr.types
-	}
-	if !gr.decl.abstract {
-		return nil
-	}
-	var out typeSet
-	for _, t := range gr.types {
-		if n.options.Denied(n.g.types[t].name, gr.field.Name) {
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
-// guard gives what must hold for any of a group's occurrences.
-func (gr *group) guard() Guard {
-	guard := gr.guards[0]
-	for _, o := range gr.guards[1:] {
-		guard = guard.or(o)
-	}
-	return guard
-}
-
-// deniedFields stand in the parts of the operation for a field that may not be seen.
-func (gr *group) deniedFields() []sharedField {
-	return gr.shared(func(guard Guard) *Field {
-		return &Field{Parent: gr.decl.name, Name: gr.field.Name, Alias: gr.key, Key: gr.key, Guard: guard, Denied: true}
-	})
 }
 
 // conditioned puts a field under the fragment that admits exactly the types it is meant for.
@@ -304,170 +265,4 @@ func (n *normaliser) introspection(occurrences []occurrence, depth int) (Selecti
 		out = append(out, Selection{Field: f.field})
 	}
 	return out, nil
-}
-
-// collector gathers the fields of one selection set.
-type collector struct {
-	n             *normaliser
-	static        *typeNode
-	all           typeSet
-	order         []*group
-	byKey         map[string][]*group
-	seen          map[string]bool // fragments already spread here under the same conditions
-	introspection bool
-	turn          int     // how many fields were met
-	begun         []begun // deferred fragments that stand here
-}
-
-// collect gathers the fields of a selection set that is in a part of the answer, nil for the initial one.
-func (c *collector) collect(t *typeNode, types typeSet, set ast.SelectionSet, guard Guard, part *Deferred) error {
-	for _, s := range set {
-		switch s := s.(type) {
-		case *ast.Field:
-			own, include, err := c.n.conditions(s.Directives, guard)
-			if err != nil {
-				return err
-			}
-			if include {
-				if err := c.add(t, types, s, own, part); err != nil {
-					return err
-				}
-			}
-		case *ast.InlineFragment:
-			own, include, err := c.n.conditions(s.Directives, guard)
-			if err != nil {
-				return err
-			}
-			if include {
-				if err := c.narrow(t, types, fragment{s.TypeCondition, s.SelectionSet, s.Directives}, own, part); err != nil {
-					return err
-				}
-			}
-		case *ast.FragmentSpread:
-			own, include, err := c.n.conditions(s.Directives, guard)
-			if err != nil {
-				return err
-			}
-			def := c.n.doc.Fragments.ForName(s.Name)
-			if def == nil {
-				return fmt.Errorf("there is no fragment %q", s.Name)
-			}
-			mark := s.Name + "\x00" + own.key() + "\x00" + types.key()
-			if part != nil {
-				mark += "\x00" + itoa(part.ID)
-			}
-			deferred := s.Directives.ForName(deferDirective) != nil // then it is a part of its own
-			if include && (deferred || !c.seen[mark]) {
-				c.seen[mark] = c.seen[mark] || !deferred
-				if err := c.narrow(t, types, fragment{def.TypeCondition, def.SelectionSet, s.Directives}, own, part); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// fragment is an inline fragment or what a spread stands for.
-type fragment struct {
-	condition  string
-	set        ast.SelectionSet
-	directives ast.DirectiveList
-}
-
-// narrow collects a fragment's selections for those of types that satisfy its condition.
-func (c *collector) narrow(t *typeNode, types typeSet, f fragment, guard Guard, part *Deferred) error {
-	if c.introspection {
-		return c.collect(t, types, f.set, guard, nil)
-	}
-	if f.condition != "" {
-		if t = c.n.g.named[f.condition]; t == nil {
-			return fmt.Errorf("there is no type %q to condition on", f.condition)
-		}
-		if types = types.intersect(t.possible); len(types) == 0 {
-			return nil
-		}
-	}
-	part, err := c.deferred(f.directives, guard, part, t, types)
-	if err != nil {
-		return err
-	}
-	return c.collect(t, types, f.set, guard, part)
-}
-
-// add puts a field into the groups of its response key, splitting those that it overlaps in part.
-func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard, part *Deferred) error {
-	c.turn++
-	key := f.Alias
-	if key == "" {
-		key = f.Name
-	}
-	rest := types
-	for _, gr := range c.byKey[key] {
-		common := gr.types.intersect(rest)
-		if len(common) == 0 && !c.introspection {
-			continue
-		}
-		if len(common) < len(gr.types) {
-			other := &group{key: key, field: gr.field, decl: gr.decl, types: gr.types.minus(common),
-				guards: slices.Clone(gr.guards), subs: slices.Clone(gr.subs), parts: slices.Clone(gr.parts), turns: slices.Clone(gr.turns)}
-			c.byKey[key] = append(c.byKey[key], other)
-			c.insertAfter(gr, other)
-			gr.types = common
-		}
-		if narrower(t, gr.decl, f.Name) {
-			gr.decl, gr.field = t, f
-		}
-		if len(f.SelectionSet) > 0 || !gr.occurs(guard, part) {
-			gr.occur(guard, f.SelectionSet, part, c.turn)
-		}
-		if rest = rest.minus(common); len(rest) == 0 {
-			return nil
-		}
-	}
-	if len(c.order) > c.n.limits.Fields {
-		return &LimitError{What: "fields", Limit: c.n.limits.Fields}
-	}
-	gr := &group{key: key, field: f, decl: t, types: rest}
-	gr.occur(guard, f.SelectionSet, part, c.turn)
-	c.byKey[key] = append(c.byKey[key], gr)
-	c.order = append(c.order, gr)
-	return nil
-}
-
-// narrower reports whether a field leads to fewer types on t than on decl: what is selected below it may exist on those
-// alone.
-func narrower(t, decl *typeNode, field string) bool {
-	if t == nil || decl == nil || t == decl {
-		return false
-	}
-	here, there := t.fields[field], decl.fields[field]
-	return here != nil && there != nil && !here.leaf && !there.leaf && here.out != there.out && here.out.possible.within(there.out.possible)
-}
-
-func (c *collector) insertAfter(at, gr *group) {
-	for i, o := range c.order {
-		if o == at {
-			c.order = append(c.order, nil)
-			copy(c.order[i+2:], c.order[i+1:])
-			c.order[i+1] = gr
-			return
-		}
-	}
-}
-
-// occur adds an occurrence.
-func (gr *group) occur(guard Guard, sub ast.SelectionSet, part *Deferred, turn int) {
-	gr.guards, gr.subs = append(gr.guards, guard), append(gr.subs, sub)
-	gr.parts, gr.turns = append(gr.parts, part), append(gr.turns, turn)
-}
-
-// occurs reports whether there is an occurrence like this.
-func (gr *group) occurs(guard Guard, part *Deferred) bool {
-	for i, o := range gr.guards {
-		if gr.parts[i] == part && o.equal(guard) {
-			return true
-		}
-	}
-	return false
 }

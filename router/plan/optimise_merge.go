@@ -249,12 +249,19 @@ func (s *selection) holds(o *selection) bool {
 	return true
 }
 
-func (s *selection) clone() *selection {
+func (s *selection) clone() *selection { return s.cloned(map[*selection]*selection{}) }
+
+// cloned clones a selection set in which fields share what is below them, as they do in the clone.
+func (s *selection) cloned(known map[*selection]*selection) *selection {
+	if out := known[s]; out != nil {
+		return out
+	}
 	out := &selection{static: s.static, fields: make([]*selected, len(s.fields))}
+	known[s] = out
 	for i, f := range s.fields {
 		own := *f
 		if f.child != nil {
-			own.child = f.child.clone()
+			own.child = f.child.cloned(known)
 		}
 		out.fields[i] = &own
 	}

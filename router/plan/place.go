@@ -148,18 +148,56 @@ func (s *search) sourceAt(v *vertex, class typeSet, it *item) *sourceNode {
 	if v.object {
 		return v.static.fields[it.name].sources[v.subgraph]
 	}
-	if len(class) > 1 && it.decl.abstract {
-		if in := it.decl.in[v.subgraph]; in != nil && !in.object && in.possible.intersect(v.types).equal(class) {
-			if f := it.decl.fields[it.name]; f != nil && f.sources[v.subgraph] != nil {
-				return f.sources[v.subgraph]
-			}
-		}
+	if src := byInterface(v, class, it); src != nil {
+		return src
 	}
 	f := s.g.field(class[0], it.name)
 	if f == nil {
 		return nil
 	}
 	return f.sources[v.subgraph]
+}
+
+// byInterface returns the source of the interface that an item is selected on, where the subgraph has the field on it and the
+// class is all that it can be at a vertex; nil where it is to be asked of the object types.
+func byInterface(v *vertex, class typeSet, it *item) *sourceNode {
+	if v.object || len(class) < 2 || it.decl == nil || !it.decl.abstract {
+		return nil
+	}
+	in, f := it.decl.in[v.subgraph], it.decl.fields[it.name]
+	if in == nil || in.object || f == nil || !in.possible.intersect(v.types).equal(class) {
+		return nil
+	}
+	return f.sources[v.subgraph]
+}
+
+// uniform reports whether one source stands for what an item leads to from all objects of a class at a vertex: the interface's, or
+// any of the types' since they are alike.
+func (s *search) uniform(v *vertex, class typeSet, it *item) bool {
+	if it.leaf || v.object || len(class) == 1 || byInterface(v, class, it) != nil {
+		return true
+	}
+	return s.sameSources(v, class, it)
+}
+
+// sameSources reports whether an item leads from objects of all types of a class to the same type in a vertex's subgraph, and
+// none of them provides anything.
+func (s *search) sameSources(v *vertex, class typeSet, it *item) bool {
+	var first *sourceNode
+	for _, t := range class {
+		f := s.g.field(t, it.name)
+		if f == nil || f.sources[v.subgraph] == nil {
+			return false
+		}
+		src := f.sources[v.subgraph]
+		if first == nil {
+			first = src
+		}
+		if src.out != first.out || len(src.provides) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // settle decides by which subgraphs one may arrive at a place. Where objects can be of several types, or where asking

@@ -338,7 +338,7 @@ func (s *search) optionsOf(c *closure, p *place, class typeSet, it *item) ([]*ve
 	}
 	fields := s.fieldsOf(class, it.name)
 	for _, v := range c.vertices {
-		if v.object && s.direct(v, class, it.name) || !v.object && s.directAll(v, class, fields) {
+		if (v.object && s.direct(v, class, it.name) || !v.object && s.directAll(v, class, fields)) && s.uniform(v, class, it) {
 			out = append(out, v)
 		}
 	}
@@ -362,7 +362,7 @@ func (s *search) optionsOf(c *closure, p *place, class typeSet, it *item) ([]*ve
 		if err != nil {
 			return nil, err
 		}
-		if v != nil {
+		if v != nil && s.uniform(v, class, it) {
 			out = append(out, v)
 		}
 	}
@@ -505,7 +505,7 @@ func sameItems(a, b []*item) bool {
 		return false
 	}
 	for i := range a {
-		if a[i].name != b[i].name || a[i].text != b[i].text || !sameItems(a[i].sub, b[i].sub) {
+		if a[i].name != b[i].name || a[i].text != b[i].text || a[i].out != b[i].out || !sameItems(a[i].sub, b[i].sub) {
 			return false
 		}
 	}

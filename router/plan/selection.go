@@ -73,3 +73,29 @@ func (s *selection) find(cond *typeNode, sl *slot, it *item) *selected {
 	}
 	return nil
 }
+
+// asksTypename reports whether the runtime type is asked.
+func (s *selection) asksTypename() bool {
+	for _, f := range s.fields {
+		if f.item.name == typenameField && f.slot.key == typenameField {
+			return true
+		}
+	}
+	return false
+}
+
+// askTypename asks for the runtime type before all else.
+func (s *selection) askTypename() {
+	if s.asksTypename() {
+		return
+	}
+	it := &item{name: typenameField, leaf: true, decl: s.static}
+	s.fields = append([]*selected{{alias: typenameField, item: it, slot: &slot{key: typenameField, client: true}}}, s.fields...)
+}
+
+// readTypename has the runtime type of an object below an entity sent with it.
+func (s *selection) readTypename() {
+	if !s.asksTypename() {
+		s.fields = append(s.fields, &selected{alias: typenameField, item: &item{name: typenameField, leaf: true}, slot: &slot{key: typenameField, client: true}})
+	}
+}
