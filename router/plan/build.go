@@ -13,6 +13,7 @@ type builder struct {
 	operation *Operation
 	steps     []*step
 	walks     int // over the steps, counted
+	byLevel   []*step
 }
 
 // step is a request to a subgraph in the making.
@@ -32,6 +33,7 @@ type step struct {
 	guarded    bool // whether guard was set at all
 	contexts   []*contextual
 	level      int // how many steps come before it one after another
+	latest     int // the last level at which it could stand without delaying the whole
 	walked     int // the walk that met it last
 	// part is the group of the root vertex that a root step was made for; deferred is the group that needs the step, 0
 	// where the initial answer does.
@@ -86,6 +88,7 @@ func (b *builder) stand(v *vertex) *site {
 	default:
 		v.site = b.entitySite(v)
 	}
+	v.taken = true
 	b.search.stood++
 	return v.site
 }
@@ -128,6 +131,7 @@ func (b *builder) entitySite(v *vertex) *site {
 	}
 	st.represent = []*represented{r}
 	for _, n := range v.needs {
+		b.readOnce(n, v.place)
 		at := b.stand(n.at)
 		st.deps[at.step] = true
 		if n.leaf == nil && n.item.name == typenameField {
@@ -155,6 +159,30 @@ func (b *builder) entitySite(v *vertex) *site {
 	b.passContexts(st, v)
 	v.site = &site{step: st, at: st.root}
 	return v.site
+}
+
+// readOnce has what a vertex at a place needs read where it is asked already, if it is: what it would be read of otherwise might
+// disagree.
+func (b *builder) readOnce(n *need, p *place) {
+	if n.leaf != nil {
+		p = n.leaf.place
+	}
+	n.at = b.askedAt(n.at, n.choices(), p.scope, n.item, n.types)
+}
+
+// askedAt gives the vertex among several that stand at which an item is asked, and v where there is none.
+func (b *builder) askedAt(v *vertex, options []*vertex, sc *scope, it *item, types typeSet) *vertex {
+	if len(options) < 2 || it.name == typenameField || !sc.of(it, types).asked {
+		return v
+	}
+	asks := func(o *vertex) bool { return o.site != nil && o.site.at.asks(sc, it, types) }
+	if asks(v) {
+		return v
+	}
+	if i := slices.IndexFunc(options, asks); i >= 0 {
+		return options[i]
+	}
+	return v
 }
 
 // unguard makes the fields that lead from a place to a vertex below it unconditional, since a representation reads there,
@@ -210,6 +238,7 @@ func (b *builder) presence(at *site) {
 // add asks an item of the objects at a site, for some runtime types, and gives the fields that do: one, or one for each type.
 func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, guard Guard) []*selected {
 	sl := sc.of(it, types)
+	sl.asked = true
 	var out *typeNode
 	if !it.leaf {
 		if src := b.search.sourceAt(v, types, it); src != nil {

@@ -115,29 +115,8 @@ func (s *search) closure(p *place, class typeSet) (*closure, error) {
 	targets := s.targets(s.targetRoom, class)
 	s.targetRoom = nil // below another closure may be found
 	defer func() { s.targetRoom = targets[:0] }()
-	c.vertices = slices.Grow(c.vertices, len(targets))
-	for i := range targets {
-		targets[i].done = targets[i].stood(c.vertices)
-	}
-	for {
-		settled := len(c.vertices)
-		whence := from(c.vertices[:settled:settled])
-		for i := range targets {
-			t := &targets[i]
-			if t.done || s.excluded[t.subgraph] > 0 {
-				continue
-			}
-			if err := s.spend(settled); err != nil {
-				return nil, err
-			}
-			if v := s.move(p, whence, class, t, t.subgraph, p.moved); v != nil {
-				t.done = true
-				c.vertices = append(c.vertices, v)
-			}
-		}
-		if len(c.vertices) == settled {
-			break
-		}
+	if err := s.moves(p, c, class, targets); err != nil {
+		return nil, err
 	}
 	p.closures[mark] = c
 	return c, nil
@@ -170,8 +149,77 @@ type target struct {
 	done     bool
 }
 
-// stood tells that one of the vertices, at which objects of the class can be, stands where the target is: to enter it again
-// would lead to nothing new.
+// moves adds the vertices that keys lead to from those of a closure, the nearest first: each round is one move further away, and
+// begins with the arrivals that are as far. One may arrive by a long way round, by keys of the objects above, where the objects
+// have a key of their own:
+//
+//	basket [shop] ─▶ basket [picks] ─▶ basket [prices] ─ lines ─▶ lines [prices]
+//	basket [shop] ─ lines ─▶ lines [shop] ─ id ─▶ lines [prices]
+func (s *search) moves(p *place, c *closure, class typeSet, targets []target) error {
+	far := c.vertices
+	if len(targets) == 0 {
+		return nil
+	}
+	c.vertices = make([]*vertex, 0, len(far)+len(targets))
+	reach := s.nearest(far)
+	for {
+		reach += moveCost
+		far = s.arriveWithin(c, far, targets, reach)
+		settled := len(c.vertices)
+		whence := from(c.vertices[:settled:settled])
+		for i := range targets {
+			t := &targets[i]
+			if t.done || s.excluded[t.subgraph] > 0 {
+				continue
+			}
+			if err := s.spend(settled); err != nil {
+				return err
+			}
+			if v := s.move(p, whence, class, t, t.subgraph, p.moved); v != nil {
+				t.done = true
+				c.vertices = append(c.vertices, v)
+			}
+		}
+		if len(c.vertices) > settled {
+			continue
+		}
+		if len(far) == 0 {
+			return nil
+		}
+		reach = s.nearest(far)
+	}
+}
+
+// arriveWithin takes those of the arrivals into a closure that cost less than reach, and gives the others. To enter a subgraph
+// again where one stands would lead to nothing new.
+func (s *search) arriveWithin(c *closure, arrivals []*vertex, targets []target, reach int) []*vertex {
+	var far []*vertex
+	before := len(c.vertices)
+	for _, v := range arrivals {
+		if s.cost(v) < reach {
+			c.vertices = append(c.vertices, v)
+		} else {
+			far = append(far, v)
+		}
+	}
+	for i := range targets {
+		targets[i].done = targets[i].done || targets[i].stood(c.vertices[before:])
+	}
+	return far
+}
+
+// nearest is the least that it takes to stand at one of the vertices.
+func (s *search) nearest(vertices []*vertex) int {
+	least := 0
+	for i, v := range vertices {
+		if c := s.cost(v); i == 0 || c < least {
+			least = c
+		}
+	}
+	return least
+}
+
+// stood tells that one of the vertices, at which objects of the class can be, stands where the target is.
 func (t *target) stood(vertices []*vertex) bool {
 	for _, v := range vertices {
 		if v.subgraph == t.subgraph && v.object == (t.object != nil && !t.real) && (!v.object || v.static == t.object) {

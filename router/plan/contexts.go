@@ -52,6 +52,7 @@ func (b *builder) passContexts(st *step, v *vertex) {
 	for i, c := range v.contexts {
 		arg := &contextual{variable: "context_" + itoa(st.n) + "_" + itoa(i), need: c, fields: &selection{}}
 		for _, n := range c.needs {
+			b.readOnce(n, v.place)
 			at := b.stand(n.at)
 			st.deps[at.step] = true
 			if n.item.name == typenameField {
@@ -81,14 +82,31 @@ func (st *step) contextArguments(arguments []Argument) []Argument {
 	return out
 }
 
+// takeContexts has a step pass what another passes, which is merged into it. What both read at the same place is passed once.
+func (st *step) takeContexts(o *step) {
+	for _, c := range o.contexts {
+		i := slices.IndexFunc(st.contexts, func(own *contextual) bool {
+			return own.need.node.typ == c.need.node.typ && own.need.place == c.need.place && sameSelection(own.fields, c.fields)
+		})
+		if i < 0 {
+			st.contexts = append(st.contexts, c)
+			continue
+		}
+		for _, f := range o.root.fields {
+			for j := range f.arguments {
+				if f.arguments[j].Value == "$"+c.variable {
+					f.arguments[j].Value = "$" + st.contexts[i].variable
+				}
+			}
+		}
+	}
+}
+
 // contextValues writes where the values of a step's contexts are read.
 func (b *builder) contextValues(st *step) []ContextValue {
 	var out []ContextValue
 	for _, c := range st.contexts {
-		up := 0
-		for p := st.place; p != c.need.place && p.parent != nil; p = p.parent {
-			up++
-		}
+		up := st.place.depth - c.need.place.depth
 		out = append(out, ContextValue{Variable: c.variable, Type: c.need.node.typ, Up: up, Fields: b.reading(c.fields)})
 	}
 	return out

@@ -1,11 +1,11 @@
 package plan
 
 // pricing reckons what it takes to stand at vertices. A vertex costs what it takes itself and what all that it depends on
-// takes, each counted once; what stands already costs nothing.
+// takes, each counted once; what is taken already costs nothing.
 type pricing struct {
 	stamp  int // of the union that is reckoned
 	beside int // of what is reckoned beside it
-	stood  int // how often a vertex was put in place: what was reckoned before no longer holds
+	stood  int // how often a vertex was taken: what was reckoned before no longer holds
 	visits int // of vertices, which count as work
 }
 
@@ -34,14 +34,14 @@ func (p *pricing) cost(vs ...*vertex) int {
 func (p *pricing) alone(v *vertex) int {
 	state := p.stood + 1
 	end := v
-	for end.site == nil && end.totalAt != state && len(end.deps) == 1 {
+	for !end.taken && end.totalAt != state && len(end.deps) == 1 {
 		end = end.deps[0]
 		p.visits++
 	}
 	p.visits++
 	total := 0
 	switch {
-	case end.site != nil:
+	case end.taken:
 	case end.totalAt == state:
 		total = end.total
 	default:
@@ -66,7 +66,7 @@ func (p *pricing) alone(v *vertex) int {
 
 func (p *pricing) union(v *vertex) int {
 	p.visits++
-	if v.site != nil || v.mark == p.stamp {
+	if v.taken || v.mark == p.stamp {
 		return 0
 	}
 	v.mark = p.stamp
@@ -103,7 +103,7 @@ func (p *pricing) cheapest(needed, options []*vertex) *vertex {
 // added is what a vertex costs beside the union reckoned last.
 func (p *pricing) added(v *vertex) int {
 	p.visits++
-	if v.site != nil || v.mark == p.stamp || v.aside == p.beside {
+	if v.taken || v.mark == p.stamp || v.aside == p.beside {
 		return 0
 	}
 	v.aside = p.beside

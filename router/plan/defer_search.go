@@ -58,6 +58,11 @@ func (s *search) resume() error {
 
 // exploreDeferred asks an item in requests of its own if it can, and along with the object if not.
 func (s *search) exploreDeferred(p *place, it *item, class typeSet) error {
+	if at, group, err := s.asked(p, class, it); err != nil {
+		return err
+	} else if at != nil {
+		return s.reach(p, it, class, []*vertex{at}, group)
+	}
 	options, err := s.deferredOptions(p, class, it)
 	if err != nil {
 		return err
@@ -87,6 +92,53 @@ func (s *search) exploreDeferred(p *place, it *item, class typeSet) error {
 		}
 	}
 	return nil
+}
+
+// asked gives the first vertex at which an item is asked already, by an earlier part or for a requirement, and the group of the
+// requests that stand there; nil where it is not.
+func (s *search) asked(p *place, class typeSet, it *item) (at *vertex, group deferredGroup, err error) {
+	own, err := s.closure(p, class)
+	if err != nil {
+		return nil, 0, err
+	}
+	closures := []*closure{own}
+	for _, c := range p.inDeferred {
+		if c.class.equal(class) {
+			closures = append(closures, c)
+		}
+	}
+	for _, c := range closures {
+		options, err := s.optionsOf(c, p, class, it)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, v := range options {
+			if v.site != nil && v.site.at.asks(p.scope, it, class) {
+				if c == own {
+					return v, p.group, nil
+				}
+				return v, c.group, nil
+			}
+		}
+	}
+	return nil, 0, nil
+}
+
+// asks reports whether a selection has an item with all below it, for some at least of the types.
+func (sel *selection) asks(sc *scope, it *item, types typeSet) bool {
+	sl := sc.of(it, types)
+	for _, f := range sel.of(sl) {
+		if f.slot != sl || f.item.name != it.name || f.item.text != it.text {
+			continue
+		}
+		if it.leaf {
+			return true
+		}
+		if f.child != nil && !slices.ContainsFunc(it.sub, func(sub *item) bool { return !f.child.asks(sc.child(sl.key), sub, sub.types) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // keyRead gives the vertex at which an item is read anyway, since by it the objects are entered.
@@ -119,7 +171,7 @@ func (s *search) deferredClosure(p *place, class typeSet, group deferredGroup) (
 	if c := p.deferred[mark]; c != nil {
 		return c, nil
 	}
-	c := &closure{required: map[int]*vertex{}}
+	c := &closure{required: map[int]*vertex{}, class: class, group: group}
 	if p.root {
 		for _, v := range p.arrivals {
 			c.vertices = append(c.vertices, s.newVertex(vertex{kind: rootVertex, place: p, static: v.static, types: v.types, subgraph: v.subgraph,
@@ -148,6 +200,7 @@ func (s *search) deferredClosure(p *place, class typeSet, group deferredGroup) (
 		p.deferred = map[string]*closure{}
 	}
 	p.deferred[mark] = c
+	p.inDeferred = append(p.inDeferred, c)
 	return c, nil
 }
 

@@ -90,6 +90,9 @@ func compare(u *universe, planner *plan.Planner, api *ast.Schema, doc *ast.Query
 		}
 		return err
 	}
+	if again := askedTwice(u.sg, p); len(again) > 0 {
+		return fmt.Errorf("asked more than once: %s\n%s", strings.Join(again, ", "), p)
+	}
 	for setting := range 4 {
 		vars := map[string]bool{"x": setting&1 != 0, "y": setting&2 != 0}
 		var mask uint64

@@ -41,7 +41,8 @@ const federationLink = `extend schema @link(url: "https://specs.apollo.dev/feder
 `
 
 // TestGoldens plans the operations in testdata and compares the plans with those written there. Each file holds one
-// topic: subgraphs, then operations with their plans, or with the reason why there is none.
+// topic: subgraphs, then operations with their plans, or with the reason why there is none. A section "why" says what makes the plan the
+// right one.
 func TestGoldens(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txt")
@@ -93,7 +94,7 @@ func golden(t *testing.T, file string) {
 			}
 			continue
 		}
-		out.WriteString("=== " + s.kind + " " + s.title + "\n" + s.text + "\n\n")
+		out.WriteString(strings.TrimSpace("=== "+s.kind+" "+s.title) + "\n" + s.text + "\n\n")
 		if s.kind == "operation" {
 			out.WriteString("=== plan\n" + got + "\n\n")
 		}

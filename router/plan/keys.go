@@ -231,7 +231,7 @@ func (s *search) readKey(from []*vertex, class typeSet, k *keyNode, except int) 
 			return nil, nil, false
 		}
 		best := s.cheapest(deps, options)
-		needs = append(needs, &need{item: it, types: types, at: best})
+		needs = append(needs, &need{item: it, types: types, at: best, options: options})
 		deps = append(deps, best)
 	}
 	return needs, unique(deps), len(needs) > 0

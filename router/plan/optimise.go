@@ -6,13 +6,14 @@ import "slices"
 func (b *builder) optimise() {
 	b.settleDeferred()
 	b.link()
+	b.settleGuards()
 	b.mergeSame()
 	b.mergeTypes()
 	b.settleGuards()
 	if b.search.kind == Mutation {
 		b.chainMutations() // after the guards: what only waits for its turn does not have others done
 	}
-	b.levels()
+	b.align()
 	b.batch()
 }
 

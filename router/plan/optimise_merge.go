@@ -11,8 +11,8 @@ import (
 //	product ▸ inventory(id) { stock }                      product ▸ inventory(id weight) { stock shipping }
 //	product ▸ inventory(id weight) { shipping }      ─▶
 //
-// Where the steps wait for different answers, the merged one waits for all of them. That is done only when it makes no
-// other step wait longer, and when the objects can be sent even if what one of them waits for never comes.
+// Where the steps wait for different answers, the merged one waits for all of them. That is done only when the whole does not
+// take longer, and when the objects can be sent even if what one of them waits for never comes.
 
 func (b *builder) mergeSame() {
 	for b.mergeOne() {
@@ -28,7 +28,7 @@ func (b *builder) mergeOne() bool {
 	at := map[entry][]*step{}
 	merged := false
 	for _, st := range b.steps {
-		if !st.entity || len(st.contexts) > 0 {
+		if !st.entity {
 			continue
 		}
 		mark := entry{st.subgraph, b.search.locations.of(st.place), st.deferred.mark(), st.key}
@@ -38,10 +38,12 @@ func (b *builder) mergeOne() bool {
 				continue
 			}
 			if !sameSteps(o.deps, st.deps) {
-				at[mark] = slices.Delete(at[mark], i, i+1) // its level may be another: it is looked at again
+				at[mark] = slices.Delete(at[mark], i, i+1) // it waits for other steps now: it is looked at again
 				merged = true
 			}
 			b.absorb(o, st)
+			o.delay(st.level)
+			o.hurry(st.latest)
 			joined = true
 			break
 		}
@@ -51,26 +53,6 @@ func (b *builder) mergeOne() bool {
 	}
 	b.sweep()
 	return merged
-}
-
-// levels computes for each step how many others come before it one after another.
-func (b *builder) levels() {
-	b.walks++
-	var visit func(st *step) int
-	visit = func(st *step) int {
-		if st.walked == b.walks {
-			return st.level
-		}
-		st.walked = b.walks
-		st.level = 0
-		for d := range st.deps {
-			st.level = max(st.level, visit(d)+1)
-		}
-		return st.level
-	}
-	for _, st := range b.steps {
-		visit(st)
-	}
 }
 
 func (b *builder) mergeable(x, y *step) bool {
@@ -95,14 +77,7 @@ func (b *builder) mergeable(x, y *step) bool {
 	if sameSteps(x.deps, y.deps) {
 		return true
 	}
-	early, late := x, y
-	if early.level > late.level {
-		early, late = late, early
-	}
-	if early.level != late.level && len(early.dependants) > 0 {
-		return false
-	}
-	return b.optional(x, y) && b.optional(y, x) && !late.reaches(early, map[*step]bool{}) && !early.reaches(late, map[*step]bool{})
+	return b.optional(x, y) && b.optional(y, x) && x.mayAwait(y) && y.mayAwait(x) && b.inTime(x, y)
 }
 
 func sameSteps(x, y map[*step]bool) bool {
@@ -115,23 +90,6 @@ func sameSteps(x, y map[*step]bool) bool {
 		}
 	}
 	return true
-}
-
-// reaches reports whether st waits for other, over any number of steps.
-func (st *step) reaches(other *step, seen map[*step]bool) bool {
-	if st == other {
-		return true
-	}
-	if seen[st] {
-		return false
-	}
-	seen[st] = true
-	for d := range st.deps {
-		if d.reaches(other, seen) {
-			return true
-		}
-	}
-	return false
 }
 
 // sendable reports whether one representation can hold the fields of two: no name is sent with two values.
@@ -189,6 +147,7 @@ func (b *builder) fits(x, y *selection) bool {
 
 // absorb makes x do what y does too.
 func (b *builder) absorb(x, y *step) {
+	x.takeContexts(y)
 	union(x.root, y.root)
 	for _, o := range y.represent {
 		x.send(o)

@@ -24,7 +24,7 @@ func (b *builder) chainMutations() {
 		}
 		for _, o := range b.steps {
 			if o != st && o.deferred == 0 && o.serial() < st.serial() {
-				st.deps[o] = true
+				st.deps[o], o.dependants[st] = true, true
 			}
 		}
 	}

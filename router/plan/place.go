@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // scope names the values kept in the objects at one position of the response: those under a client's response keys,
@@ -18,6 +19,7 @@ type slot struct {
 	n      int
 	key    string
 	client bool
+	asked  bool // of some subgraph
 	// uses are the fields that a client has under the key; a hidden slot has one.
 	uses []slotUse
 }
@@ -74,6 +76,15 @@ func (it *item) shape() string {
 	return ""
 }
 
+// length is how many objects an item leads to from one, where lists are of a length taken for granted.
+func (it *item) length() int {
+	n := 1
+	for range strings.Count(it.shape(), "[") {
+		n *= listLength
+	}
+	return n
+}
+
 // of gives the slot of an item for objects of some types. An item of a requirement shares a client's slot of the same
 // field and arguments, else it has a hidden one.
 func (sc *scope) of(it *item, types typeSet) *slot {
@@ -114,7 +125,9 @@ func (s *search) childIn(p *place, it *item, class typeSet, options []*vertex, g
 			return c, nil
 		}
 	}
-	c := &place{parent: p, slot: sl, item: it, static: it.out, depth: p.depth + 1, scope: p.scope.child(sl.key), children: map[string]*place{}, group: group}
+	c := &place{parent: p, slot: sl, item: it, static: it.out, depth: p.depth + 1, many: p.many * it.length(), scope: p.scope.child(sl.key),
+		children: map[string]*place{}, group: group}
+	c.many = min(c.many, mostMany)
 	if !p.root && len(class) < len(p.possible) {
 		c.class = class
 	}
@@ -261,9 +274,24 @@ func (s *search) choose(c *place, it *item) int {
 	return best
 }
 
+// cheapestLeaf gives the first of a leaf's options that costs least by itself, and what it costs.
+func (s *search) cheapestLeaf(l *leaf) (*vertex, int) {
+	best := l.options[0]
+	cost := s.leafCost(best)
+	for _, o := range l.options[1:] {
+		if c := s.leafCost(o); c < cost {
+			best, cost = o, c
+		}
+	}
+	return best, cost
+}
+
 // score explores what is asked below a place as if v were the only way to arrive there.
 func (s *search) score(c *place, v *vertex, it *item) score {
 	mark := strconv.Itoa(it.id) + " " + strconv.Itoa(v.subgraph) + " " + v.static.name + " " + it.key
+	if v.late {
+		mark += " late"
+	}
 	for _, p := range v.view {
 		mark += " " + strconv.Itoa(p.id)
 	}
@@ -274,10 +302,11 @@ func (s *search) score(c *place, v *vertex, it *item) score {
 	for _, sub := range it.sub {
 		covered += len(sub.types.intersect(v.types))
 	}
-	trial := &place{parent: c.parent, slot: c.slot, item: c.item, class: c.class, static: c.static, depth: c.depth, scope: c.scope, group: c.group,
+	trial := &place{parent: c.parent, slot: c.slot, item: c.item, class: c.class, static: c.static, depth: c.depth, many: c.many, scope: c.scope, group: c.group,
 		children: map[string]*place{}, possible: v.types, objects: v.object}
 	at := s.newVertex(vertex{kind: fieldVertex, place: trial, static: v.static, types: v.types, subgraph: v.subgraph,
 		object: v.object, view: v.view, from: v.from, item: v.item})
+	at.late = v.late
 	trial.arrivals = []*vertex{at}
 	leaves := s.leaves
 	s.leaves = nil
@@ -287,15 +316,11 @@ func (s *search) score(c *place, v *vertex, it *item) score {
 	sc := score{failed: err != nil, covered: covered}
 	var used []*vertex
 	for _, l := range s.leaves {
-		best := l.options[0]
-		for _, o := range l.options[1:] {
-			if s.cost(o) < s.cost(best) {
-				best = o
-			}
-		}
+		best, _ := s.cheapestLeaf(l)
+		sc.cost += best.lateCost()
 		used = append(used, best)
 	}
-	sc.cost = s.cost(used...)
+	sc.cost += s.cost(used...)
 	s.leaves = leaves
 	s.scores[mark] = sc
 	return sc

@@ -50,6 +50,16 @@ func (s *search) required(p *place, c *closure, class typeSet, src *sourceNode, 
 		}
 	}
 	for _, n := range more {
+		if c.group != 0 {
+			// What an earlier part of the answer asks is not asked again.
+			at, _, err := s.asked(n.leaf.place, n.types, n.item)
+			if err != nil {
+				return nil, err
+			}
+			if at != nil {
+				n.leaf.options = []*vertex{at}
+			}
+		}
 		n.at = s.cheapest(deps, n.leaf.options)
 		deps = append(deps, n.at)
 	}
@@ -80,7 +90,7 @@ func (s *search) solveRequirement(p *place, c *closure, class typeSet, src *sour
 		}
 		own := &place{static: p.static, possible: class, scope: newScope(), children: map[string]*place{}, objects: v.object}
 		at := *v
-		at.place, at.types, at.kind = own, class, fieldVertex
+		at.place, at.types, at.kind, at.self = own, class, fieldVertex, fieldCost
 		own.arrivals = []*vertex{s.newVertex(at)}
 		needs, ok, err := s.solve(own, class, widened(src.requires, class))
 		if ok || err != nil {

@@ -28,6 +28,7 @@ type place struct {
 	arrivals []*vertex
 	possible typeSet
 	depth    int
+	many     int // how many objects are taken to stand here, by the lists on the way
 	// objects tells that all arrivals are at interface objects, which do not know their runtime type.
 	objects bool
 	root    bool
@@ -40,8 +41,10 @@ type place struct {
 	children map[string]*place
 	closures map[string]*closure
 	deferred map[string]*closure // by group, of what is asked in requests of its own
-	moved    map[string]*vertex  // vertices that serve more than one class
-	hidden   *leaf               // the runtime type, where it has to be asked of another subgraph
+	// inDeferred are the same in the order in which they were found.
+	inDeferred []*closure
+	moved      map[string]*vertex // vertices that serve more than one class
+	hidden     *leaf              // the runtime type, where it has to be asked of another subgraph
 }
 
 // closure holds the vertices at which objects of one class can be, without regard to requirements.
@@ -49,6 +52,9 @@ type closure struct {
 	vertices []*vertex
 	keys     []*vertex       // where keys are read, if not at vertices
 	required map[int]*vertex // by source: vertices entered with what the source requires
+	// class and group are those of what is asked in requests of its own.
+	class typeSet
+	group deferredGroup
 }
 
 type vertexKind uint8
@@ -82,9 +88,12 @@ type vertex struct {
 	// through are the subgraphs passed below the place to gather a key in parts.
 	through []int
 
-	deps []*vertex
-	self int
-	site *site
+	deps   []*vertex
+	self   int
+	late   bool // stands in a request that waits for another
+	taken  bool // the plan has it
+	walked int  // the walk that met it last
+	site   *site
 	price
 	// group keeps the root vertices of the parts of the answer apart.
 	group deferredGroup
@@ -96,6 +105,16 @@ type need struct {
 	types typeSet
 	at    *vertex // a key's item, all of it within the subgraph of at
 	leaf  *leaf   // a requirement's leaf
+	// options are the vertices at which a key's item can be read.
+	options []*vertex
+}
+
+// choices are the vertices at which what is needed can be read.
+func (n *need) choices() []*vertex {
+	if n.leaf != nil {
+		return n.leaf.options
+	}
+	return n.options
 }
 
 // leaf is a field without subfields at a place, and the vertices that can answer it.
@@ -104,12 +123,21 @@ type leaf struct {
 	item    *item
 	types   typeSet
 	options []*vertex
+	// need is what a leaf stands for that is only read for a vertex, needing.
+	need    *need
+	needing *vertex
 }
 
-// What things cost: a request weighs as much as a thousand fields.
+// What things cost. A request outweighs all fields that an operation can have. Among plans of as many requests and fields the one is
+// taken that asks less of requests that wait for others: there each object and each leaf costs one, times what lists on the way to it
+// multiply it by.
 const (
-	fieldCost = 1
-	moveCost  = 1000
+	lateCost  = 1
+	fieldCost = 1 << 12
+	moveCost  = 1 << 30
+
+	listLength = 8   // how many objects a list is taken to have
+	mostMany   = 512 // beyond which lists in lists count no more
 )
 
 // search carries what the functions of the pass share.
@@ -174,8 +202,23 @@ func (s *search) spend(n int) error {
 func (s *search) newVertex(v vertex) *vertex {
 	s.vertices++
 	v.n = s.vertices
+	for _, d := range v.deps {
+		v.late = v.late || d.late || v.self >= moveCost
+	}
+	v.self += v.lateCost()
 	return &v
 }
+
+// lateCost is what asking one thing of each object at v costs beside the request: nothing in the first requests.
+func (v *vertex) lateCost() int {
+	if !v.late {
+		return 0
+	}
+	return v.place.many
+}
+
+// leafCost is what it would take to answer a leaf at v, beyond what is chosen already.
+func (s *search) leafCost(v *vertex) int { return s.cost(v) + v.lateCost() }
 
 // run explores the whole operation and leaves all of its leaves in s.leaves.
 func (s *search) run(items []*item, root *typeNode) error {
@@ -193,7 +236,7 @@ func (s *search) run(items []*item, root *typeNode) error {
 }
 
 func (s *search) rootPlace(root *typeNode, serial int) *place {
-	p := &place{static: root, possible: root.possible, root: true, serial: serial, scope: s.slots, children: map[string]*place{}}
+	p := &place{static: root, possible: root.possible, root: true, many: lateCost, serial: serial, scope: s.slots, children: map[string]*place{}}
 	for g, in := range root.in {
 		if in != nil {
 			p.arrivals = append(p.arrivals, s.newVertex(vertex{kind: rootVertex, place: p, static: root, types: root.possible, subgraph: g, self: moveCost}))
