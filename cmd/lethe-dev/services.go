@@ -13,6 +13,7 @@ import (
 	"github.com/lethe/lethe/cmd/internal/process"
 	"github.com/lethe/lethe/router/compose"
 	personaldata "github.com/lethe/lethe/router/compose/privacy"
+	"github.com/lethe/lethe/router/cors"
 	"github.com/lethe/lethe/schema"
 )
 
@@ -84,6 +85,8 @@ func startServices(ctx context.Context, log *slog.Logger, out *steps, p ports, e
 	}
 	options := process.RouterOptions{Supergraph: sdl, Shop: true, TokenPath: "/dev/token"}
 	options.Config.QueryPlans = true
+	// Pages that a developer serves on this machine may ask, whatever they ask with: that is what lethe-dev is for.
+	options.Config.CORS = cors.Config{Origins: localOrigins(), Credentials: true, PrivateNetwork: true}
 	// All of Lethe shares one machine here, on which a burst of orders takes a while.
 	options.Config.Subgraphs.Timeout, options.Config.Timeout = "55s", "60s"
 	router, err := process.ReadRouter(e, options)
@@ -128,6 +131,15 @@ func open(ctx context.Context, log *slog.Logger, all *group, env *chassis.Env, o
 	}
 	all.serve(opened, ln)
 	return nil
+}
+
+// localOrigins are those of pages on this machine, on any port.
+func localOrigins() []string {
+	var out []string
+	for _, name := range []string{"localhost", "127.0.0.1", "[::1]"} {
+		out = append(out, "http://"+name+":*", "https://"+name+":*")
+	}
+	return out
 }
 
 // composeSupergraph composes the subgraphs with the addresses at which lethe-dev serves them.

@@ -98,7 +98,7 @@ func TestBatchLimits(t *testing.T) {
 			}
 		})
 	}
-	if _, err := server.ReadConfig([]byte("limits: {batchSize: -1}")); err == nil || !strings.Contains(err.Error(), "limits.batchSize is -1") {
+	if _, err := server.ReadConfig([]byte("limits: {batchSize: -1}")); err == nil || !strings.Contains(err.Error(), "limits.batchSize: must be 0 or more, or left out for the default; it is -1") {
 		t.Error(err)
 	}
 }

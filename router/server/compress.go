@@ -11,6 +11,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/lethe/lethe/router/settings"
 )
 
 // Compression says which responses are compressed.
@@ -19,14 +21,8 @@ type Compression struct {
 	MinBytes int   `yaml:"minBytes" doc:"Bytes of a response below which it is not worth it: 1024 by default."`
 }
 
-func (c *Compression) complete() error {
-	if c.MinBytes < 0 {
-		return fmt.Errorf("compression.minBytes is %d: it must be above zero, or left out for the default", c.MinBytes)
-	}
-	if c.MinBytes == 0 {
-		c.MinBytes = 1024
-	}
-	return nil
+func (c *Compression) complete(check *settings.Check) {
+	check.Default("compression.minBytes", &c.MinBytes, 1024)
 }
 
 func (c *Compression) enabled() bool { return c.Enabled == nil || *c.Enabled }

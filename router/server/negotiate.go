@@ -3,7 +3,6 @@ package server
 import (
 	"mime"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -88,24 +87,16 @@ func (s *Server) unasked(r *http.Request) bool {
 	return !preflighted(r)
 }
 
-// allowed reports whether browsers may ask from an origin.
-func (s *Server) allowed(origin string) bool {
-	origins := s.config().CORS.Origins
-	return origin != "" && (slices.Contains(origins, origin) || slices.Contains(origins, "*"))
-}
+// allowed reports whether pages of an origin may ask.
+func (s *Server) allowed(origin string) bool { return s.config().cors.Allows(origin) }
 
-// crossOrigin answers what browsers ask before they send (Fetch standard, CORS protocol), and tells whether that was all.
+// crossOrigin answers what browsers ask before they send (Fetch standard, CORS protocol), and reports whether that was all.
+// It comes before anything is read, counted or refused: a preflight costs next to nothing, and a page can read why its
+// request was refused.
 func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
-	if origin := first(r.Header["Origin"]); origin != "" && s.allowed(origin) {
-		h := w.Header()
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Add("Vary", "Origin")
-		h.Set("Access-Control-Expose-Headers", "X-Request-Id, Retry-After")
-		if r.Method == http.MethodOptions {
-			h.Set("Access-Control-Allow-Methods", "GET, POST")
-			h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, X-Request-Id, "+planHeader+", "+strings.Join(preflightHeaders, ", "))
-			h.Set("Access-Control-Max-Age", "600")
-		}
+	policy := s.config().cors
+	if policy != nil && policy.Grant(w.Header(), r.Header["Origin"]) && r.Method == http.MethodOptions {
+		policy.Preflight(w.Header(), r.Header)
 	}
 	if r.Method == http.MethodOptions {
 		w.Header().Set("Allow", "GET, POST, OPTIONS")

@@ -27,6 +27,7 @@ func newShort(t *testing.T, change func(*server.Limits)) *short {
 		return 200, `{"data":{"products":[{"id":"` + strings.Repeat("7", 8<<10) + `"}]}}`
 	}}, func(o *server.Options) {
 		o.Config.Limits.MemoryBytes = 4 << 10
+		o.Config.Timeout = "20m" // longer than what any test has a request wait for memory
 		change(&o.Config.Limits)
 		o.Log = slog.New(slog.NewTextHandler(&s.log, nil))
 	})

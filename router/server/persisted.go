@@ -3,12 +3,12 @@ package server
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -18,12 +18,13 @@ import (
 	"github.com/lethe/lethe/router/jsontext"
 	"github.com/lethe/lethe/router/persisted"
 	"github.com/lethe/lethe/router/prepare"
+	"github.com/lethe/lethe/router/settings"
 )
 
 // PersistedQueries say what is kept of operations that clients register by their hash.
 type PersistedQueries struct {
-	Enabled *bool  `yaml:"enabled" doc:"Whether clients may send an operation's hash in place of its text once they registered it (automatic persisted queries). On by default."`
-	TTL     string `yaml:"ttl" doc:"How long Redis keeps a text that no router asks it for, such as \"24h\", which is the default."`
+	Enabled *bool             `yaml:"enabled" doc:"Whether clients may send an operation's hash in place of its text once they registered it (automatic persisted queries). On by default."`
+	TTL     settings.Duration `yaml:"ttl" doc:"How long Redis keeps a text that no router asks it for, such as \"24h\", which is the default."`
 
 	ttl time.Duration
 }
@@ -42,19 +43,18 @@ const (
 	requireListed = "require"
 )
 
-func (t *TrustedDocuments) complete() error {
-	switch t.Mode {
-	case "":
-		t.Mode = allowOthers
-	case allowOthers:
-	case requireListed:
-		if len(t.Files) == 0 {
-			return errors.New("trustedDocuments.mode is \"require\" and trustedDocuments.files names no manifest: every request would be refused")
-		}
-	default:
-		return fmt.Errorf("trustedDocuments.mode is %q: it must be \"allow\" or \"require\"", t.Mode)
+func (t *TrustedDocuments) complete(check *settings.Check) {
+	check.OneOf("trustedDocuments.mode", &t.Mode, allowOthers, requireListed)
+	if t.Mode == requireListed && len(t.Files) == 0 {
+		check.Refuse("trustedDocuments.mode", "is \"require\" and trustedDocuments.files names no manifest: every request would be refused")
 	}
-	return nil
+	for i, name := range t.Files {
+		if info, err := os.Stat(name); err != nil {
+			check.Refuse("trustedDocuments.files["+strconv.Itoa(i)+"]", "%q cannot be read: %s", name, reasonOf(err))
+		} else if info.IsDir() {
+			check.Refuse("trustedDocuments.files["+strconv.Itoa(i)+"]", "%q is a directory", name)
+		}
+	}
 }
 
 // queryCounters count what became of persisted queries.

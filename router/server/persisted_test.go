@@ -197,11 +197,11 @@ func TestTrustedDocumentsConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, c := range map[string]server.TrustedDocuments{
-		`trustedDocuments.mode is "some"`:    {Mode: "some"},
-		"every request would be refused":     {Mode: "require"},
-		"no such file":                       {Files: []string{"none.json"}},
-		"neither Apollo's form":              {Files: []string{manifest(t, `{"a":1}`)}},
-		"another document with the id \"a\"": {Files: []string{manifest(t, `{"a":"{ a }"}`), manifest(t, `{"a":"{ b }"}`)}},
+		`trustedDocuments.mode: must be "allow" or "require"; it is "some"`: {Mode: "some"},
+		"every request would be refused":                                    {Mode: "require"},
+		"no such file":                                                      {Files: []string{"none.json"}},
+		"neither Apollo's form":                                             {Files: []string{manifest(t, `{"a":1}`)}},
+		"another document with the id \"a\"":                                {Files: []string{manifest(t, `{"a":"{ a }"}`), manifest(t, `{"a":"{ b }"}`)}},
 	} {
 		_, err := server.New(server.Options{Supergraph: string(sdl), Config: server.Config{TrustedDocuments: c}, Log: slog.New(slog.DiscardHandler)})
 		if err == nil || !strings.Contains(err.Error(), want) {

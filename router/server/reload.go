@@ -59,6 +59,9 @@ func (s *Server) Reload(sdl string) error {
 		s.Refuse(err)
 		return err
 	}
+	if err := e.config.Fits(e.graph); err != nil {
+		s.log.Warn("the configuration does not fit the new schema", "reason", err.Error())
+	}
 	s.swap(old, e)
 	s.outcome(schemaReload, nil)
 	s.log.Info("a new schema is served", "subgraphs", len(e.callers.byName), "operations", e.prepare.Len())
@@ -81,6 +84,10 @@ func (s *Server) Configure(c Config) error {
 		return err
 	}
 	old := s.engine.Load()
+	if err := c.Fits(old.graph); err != nil {
+		s.RefuseConfig(err)
+		return err
+	}
 	e, err := s.build(old.sdl, c)
 	if err != nil {
 		s.RefuseConfig(err)

@@ -91,6 +91,9 @@ func New(o Options) (*Server, error) {
 	}
 	s.persisted, s.queries = persisted.NewStore(shared, o.Log), newQueryCounters(s.metrics.registry)
 	e, err := s.build(o.Supergraph, config)
+	if err == nil {
+		err = config.Fits(e.graph)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -99,9 +102,9 @@ func New(o Options) (*Server, error) {
 	s.mux.HandleFunc("GET /ready", s.health)
 	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	if o.Playground != nil {
-		s.mux.Handle("GET /", o.Playground)
+		s.mux.HandleFunc("GET /", s.playground)
 	}
-	s.mux.HandleFunc("/", elsewhere)
+	s.mux.HandleFunc("/", s.elsewhere)
 	return s, nil
 }
 
@@ -183,8 +186,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// elsewhere tells a client that asks where nothing is served, above all one that posts a query to the root, where it is.
-func elsewhere(w http.ResponseWriter, r *http.Request) {
+// playground serves the playground while the configuration has it on.
+func (s *Server) playground(w http.ResponseWriter, r *http.Request) {
+	if !s.config().playground() {
+		s.elsewhere(w, r)
+		return
+	}
+	s.options.Playground.ServeHTTP(w, r)
+}
+
+// elsewhere tells a client that asks where nothing is served, above all one that posts a query to the root, where it is. A
+// page of an origin that is let in can read that.
+func (s *Server) elsewhere(w http.ResponseWriter, r *http.Request) {
+	if s.crossOrigin(w, r) {
+		return
+	}
 	x := exchange{w: w, r: r, id: w.Header().Get("X-Request-Id"), media: plainJSON}
 	x.refuse(&problem{http.StatusNotFound, "NOT_FOUND", "Nothing is served here: GraphQL is asked at /graphql."})
 }

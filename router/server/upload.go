@@ -3,56 +3,76 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"io/fs"
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/lethe/lethe/router/execute"
+	"github.com/lethe/lethe/router/settings"
 	"github.com/lethe/lethe/router/upload"
 )
 
 // Uploads say which files are taken of clients.
 type Uploads struct {
-	Enabled     *bool    `yaml:"enabled" doc:"Whether multipart requests with files are taken, where the schema has a scalar for files. On by default."`
-	Scalars     []string `yaml:"scalars" doc:"The scalars whose values are files: [\"Upload\"] by default."`
-	Files       int      `yaml:"files" doc:"Files in a request: 10 by default."`
-	FileBytes   int      `yaml:"fileBytes" doc:"Bytes of a file: 10 MiB by default."`
-	MemoryBytes int      `yaml:"memoryBytes" doc:"Bytes of a file up to which it stays in memory; a larger one goes to a temporary file. 64 KiB by default."`
-	Directory   string   `yaml:"directory" doc:"Where temporary files are; by default where the system has them."`
-	Concurrent  int      `yaml:"concurrent" doc:"Requests with files under way, from their first byte to the end of the answer: 32 by default."`
-	Timeout     string   `yaml:"timeout" doc:"How long a client may take to send its files, such as \"2m\", which is the default."`
+	Enabled     *bool             `yaml:"enabled" doc:"Whether multipart requests with files are taken, where the schema has a scalar for files. On by default."`
+	Scalars     []string          `yaml:"scalars" doc:"The scalars whose values are files: [\"Upload\"] by default."`
+	Files       int               `yaml:"files" doc:"Files in a request: 10 by default."`
+	FileBytes   int               `yaml:"fileBytes" doc:"Bytes of a file: 10 MiB by default."`
+	MemoryBytes int               `yaml:"memoryBytes" doc:"Bytes of a file up to which it stays in memory; a larger one goes to a temporary file. 64 KiB by default."`
+	Directory   string            `yaml:"directory" doc:"Where temporary files are; by default where the system has them."`
+	Concurrent  int               `yaml:"concurrent" doc:"Requests with files under way, from their first byte to the end of the answer: 32 by default."`
+	Timeout     settings.Duration `yaml:"timeout" doc:"How long a client may take to send its files, such as \"2m\", which is the default."`
 
 	timeout time.Duration
 }
 
-func (u *Uploads) complete() error {
-	for _, n := range []struct {
-		key       string
-		value     *int
-		otherwise int
-	}{
-		{"files", &u.Files, 10}, {"fileBytes", &u.FileBytes, 10 << 20},
-		{"memoryBytes", &u.MemoryBytes, 64 << 10}, {"concurrent", &u.Concurrent, 32},
-	} {
-		switch {
-		case *n.value < 0:
-			return fmt.Errorf("uploads.%s is %d: it must be above zero, or left out for the default", n.key, *n.value)
-		case *n.value == 0:
-			*n.value = n.otherwise
-		}
-	}
+func (u *Uploads) complete(check *settings.Check) {
+	check.Default("uploads.files", &u.Files, 10)
+	check.Default("uploads.fileBytes", &u.FileBytes, 10<<20)
+	check.Default("uploads.memoryBytes", &u.MemoryBytes, 64<<10)
+	check.Default("uploads.concurrent", &u.Concurrent, 32)
 	if u.Scalars == nil {
 		u.Scalars = []string{"Upload"}
 	}
-	var err error
-	u.timeout, err = duration("uploads.timeout", u.Timeout, 2*time.Minute)
+	for i, name := range u.Scalars {
+		if !isName(name) {
+			check.Refuse("uploads.scalars["+strconv.Itoa(i)+"]", "must be the name of a scalar, such as \"Upload\"; it is %q", name)
+		}
+	}
+	if u.Directory != "" {
+		if info, err := os.Stat(u.Directory); err != nil {
+			check.Refuse("uploads.directory", "%q cannot be used: %s", u.Directory, reasonOf(err))
+		} else if !info.IsDir() {
+			check.Refuse("uploads.directory", "%q is no directory", u.Directory)
+		}
+	}
+	u.timeout = check.Duration("uploads.timeout", u.Timeout, 2*time.Minute)
+}
+
+// isName reports whether text is a name of GraphQL (specification of September 2025, section 2.1.9).
+func isName(text string) bool {
+	for i, r := range text {
+		if r != '_' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return text != ""
+}
+
+// reasonOf returns why a file cannot be had, without its name.
+func reasonOf(err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err
+	}
 	return err
 }
 

@@ -103,14 +103,39 @@ func (s *Server) sockets(w http.ResponseWriter, r *http.Request, id string) {
 }
 
 // sameSite reports whether a browser asks from a page of the router's own, or of an origin that CORS lets in. What is no
-// browser sends no Origin.
+// browser sends no Origin. A proxy in front of the router may have put another Host in the request: what the browser itself
+// says in Sec-Fetch-Site, and the Host that the proxy passes on in X-Forwarded-Host, count as well. No page can set either
+// on a WebSocket's handshake.
 func (s *Server) sameSite(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" || s.allowed(origin) {
+	origins := r.Header["Origin"]
+	if len(origins) == 0 || s.allowed(origins[0]) {
+		return len(origins) <= 1
+	}
+	if len(origins) > 1 {
+		return false
+	}
+	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {
 		return true
 	}
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+	u, err := url.Parse(origins[0])
+	if err != nil || u.Host == "" {
+		return false
+	}
+	own := hostPort(u.Scheme, u.Host)
+	for _, host := range append([]string{r.Host}, r.Header["X-Forwarded-Host"]...) {
+		if strings.EqualFold(hostPort(u.Scheme, host), own) {
+			return true
+		}
+	}
+	return false
+}
+
+// hostPort returns a host without the port that the scheme has anyway, which clients may leave out.
+func hostPort(scheme, host string) string {
+	if scheme == "https" {
+		return strings.TrimSuffix(host, ":443")
+	}
+	return strings.TrimSuffix(host, ":80")
 }
 
 // serve reads what the client sends until one of the two sides closes.
