@@ -231,7 +231,8 @@ func (e *executor) value(t *ast.Type, value any, at position, inner []ast.Select
 		if def.IsAbstractType() {
 			name := e.resolver.typeOf(at, def)
 			if name == "" {
-				return nil, false // of a type that the schema does not show
+				e.fail(at, "an object of a type that the schema does not have")
+				return nil, true
 			}
 			def = e.schema.Types[name]
 		}
@@ -242,7 +243,8 @@ func (e *executor) value(t *ast.Type, value any, at position, inner []ast.Select
 		return out, false
 	}
 	if def := e.schema.Types[t.Name()]; def != nil && def.Kind == ast.Enum && def.EnumValues.ForName(value.(string)) == nil {
-		return nil, false // a value that the schema does not show
+		e.fail(at, "a value that the schema does not have")
+		return nil, true
 	}
 	return value, false
 }

@@ -215,16 +215,21 @@ func (s *scratch) visit(f *fetch, n *node, base int) {
 		s.instances = append(s.instances, in)
 		return
 	}
+	lacks := false
 	for i, rep := range f.represents {
 		if !s.isOneOf(n, base, rep.types) {
 			continue
 		}
 		if s.key, ok = s.appendKey(s.key[:0], n, base, rep, i); !ok {
+			lacks = true
 			continue
 		}
 		reps := &s.reps
 		if len(f.contexts) > 0 {
-			in.part, reps = s.group(f)
+			if in.part, reps, ok = s.group(f); !ok {
+				lacks = true
+				continue
+			}
 		}
 		known := false
 		if f.distinct {
@@ -239,5 +244,8 @@ func (s *scratch) visit(f *fetch, n *node, base int) {
 		at.kind = pending
 		s.instances = append(s.instances, in)
 		return
+	}
+	if lacks {
+		*at = unasked
 	}
 }

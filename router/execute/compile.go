@@ -44,6 +44,9 @@ func Compile(sg *supergraph.Supergraph, p *plan.Plan, variables []*ast.VariableD
 	}
 	c.finish(c.program.root)
 	for i, f := range p.Fetches {
+		c.expect(c.program.fetches[i], f)
+	}
+	for i, f := range p.Fetches {
 		if err := c.represent(c.program.fetches[i], f); err != nil {
 			return nil, fmt.Errorf("compile fetch %d: %w", f.ID, err)
 		}
@@ -73,6 +76,7 @@ type compiler struct {
 	plan    *plan.Plan
 	program *Program
 
+	leaves      map[leafKey]*leafType
 	projections map[string]*objectProjection
 	written     []*objectProjection // the same in order
 	tangled     bool                // a guard has too many alternatives

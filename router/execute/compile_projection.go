@@ -297,6 +297,7 @@ func (c *compiler) field(n *node, def *ast.Definition, e *entry) (projected, err
 	}
 	if inner == nil || !inner.IsCompositeType() {
 		p.access = n.fields[e.key]
+		p.leaf = c.leafType(fd.Type)
 		p.plain = p.values == nil && p.typ.Elem == nil
 		return p, nil
 	}
@@ -317,6 +318,9 @@ func (c *compiler) field(n *node, def *ast.Definition, e *entry) (projected, err
 	p.access = childAccess(child)
 	var err error
 	p.child, err = c.project(child, fd.Type.Name(), children)
+	if err == nil && p.child.by == nil {
+		p.child.by = &projected{parent: p.parent, field: p.field, typ: p.typ}
+	}
 	return p, err
 }
 

@@ -14,16 +14,16 @@ func (r *run) settleGuesses() {
 		if e := &r.errors[i]; e.guessed && len(e.path) > 0 {
 			e.guessed = false
 			refs, vals := len(r.refs), len(r.vals)
-			e.path = r.missing(r.program.fetches[e.fetch], e.path)
+			e.path = r.missing(r.program.fetches[e.fetch], e.path, e.failure)
 			r.refs, r.vals = r.refs[:refs], r.vals[:vals]
 		}
 	}
 }
 
 // missing gives, for the path of a field that a fetch should have answered, that of such a field of the same object: one
-// that is null, else one below which something is, else the object's, but for the root, where an error has to stand
-// somewhere.
-func (r *run) missing(f *fetch, guess []pathElement) []pathElement {
+// that is null, else one below which something is, else the object's. An error that is the subgraph's own, or stands at the root,
+// has to stand at a field, and then stands at the first.
+func (r *run) missing(f *fetch, guess []pathElement, failure bool) []pathElement {
 	path := guess[:len(guess)-1]
 	fields, base, there := r.objectAt(path)
 	if !there {
@@ -40,7 +40,7 @@ func (r *run) missing(f *fetch, guess []pathElement) []pathElement {
 		switch {
 		case composite && !r.holds(p, base), !composite && r.lacks(p, base):
 			return at
-		case len(out) == len(path) && (composite || len(path) == 0):
+		case len(out) == len(path) && (composite || len(path) == 0 || !failure):
 			out = at
 		}
 	}
@@ -50,14 +50,14 @@ func (r *run) missing(f *fetch, guess []pathElement) []pathElement {
 // lacks reports whether a leaf field of the objects at base has no value.
 func (r *run) lacks(p *projected, base int) bool {
 	v, _ := r.read(base, p.access)
-	return v.kind != leaf && !p.typename
+	return v.kind < leaf && !p.typename
 }
 
 // holds reports whether a composite field of the objects at base has a value.
 func (r *run) holds(p *projected, base int) bool {
 	return slices.ContainsFunc(p.access, func(a access) bool {
 		v, _ := r.at(base, a)
-		return v.kind > null
+		return v.kind >= leaf
 	})
 }
 

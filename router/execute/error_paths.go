@@ -1,46 +1,46 @@
 package execute
 
 import (
-	"encoding/json"
+	"math"
 	"slices"
-	"strconv"
 
 	"github.com/lethe/lethe/router/jsontext"
 	"github.com/lethe/lethe/router/plan"
 )
 
-func readPath(raw []json.RawMessage) []pathElement {
-	var out []pathElement
-	for _, e := range raw {
-		var name string
-		if json.Unmarshal(e, &name) == nil {
-			out = append(out, pathElement{name: name})
-			continue
-		}
-		if n, err := strconv.Atoi(string(e)); err == nil {
-			out = append(out, pathElement{index: n, list: true})
-		}
-	}
-	return out
-}
-
 // rename turns the keys of a subgraph's path into the response's, where the planner had to rename.
 func (r *run) rename(f *fetch, path []pathElement) []pathElement {
 	out := slices.Clone(path)
-	set := r.program.plan.Fetches[f.id].Selections
+	sets := []plan.SelectionSet{r.program.plan.Fetches[f.id].Selections}
 	for i := range out {
 		if out[i].list {
 			continue
 		}
-		for _, field := range flatFields(set, nil) {
-			if field.Alias == out[i].name {
-				out[i].name = logical(field)
-				set = field.Selections
-				break
+		var below []plan.SelectionSet
+		alias := out[i].name
+		for _, set := range sets {
+			for _, field := range flatFields(set, nil) {
+				if field.Alias == alias {
+					out[i].name = logical(field)
+					below = append(below, field.Selections)
+				}
 			}
 		}
+		sets = below
 	}
 	return out
+}
+
+// excluded reports whether a path leads to what the client asked for, and @skip and @include leave out in this request.
+func (r *run) excluded(path []pathElement) bool {
+	if cut, _ := r.visible(path[:1]); len(cut) > 0 {
+		return false
+	}
+	mask := r.mask
+	defer func() { r.mask = mask }()
+	r.mask = math.MaxUint64
+	cut, _ := r.visible(path[:1])
+	return len(cut) > 0
 }
 
 // unasked reports whether a request at the root answers nothing that the client gets: @skip and @include leave all of it

@@ -24,9 +24,14 @@ func (r *run) places(f *fetch, s *scratch) [][][]pathElement {
 	return out
 }
 
-// miscounted tells of a list of entities that does not hold one for each representation, in an answer without errors:
-// nobody could say which is missing.
-func miscounted(entities slot, reps *representations) error {
+// counted holds that a list of entities has one for each representation: else nobody could say which is whose. With errors the
+// list may be missing.
+func (a *answer) counted(part int32, reps *representations, errs bool) error {
+	entities := a.slots[int(a.root.off)+int(part)]
+	if errs && (entities.kind == null || entities.kind == absent) {
+		a.failed = true
+		return nil
+	}
 	if entities.kind == list && int(entities.n) == len(reps.ends) {
 		return nil
 	}

@@ -11,14 +11,17 @@ import (
 // admit gives of a subgraph's error what clients may have of it: the message, unless it is masked, and of the extensions
 // those that are let through. Where there is no code it gets one.
 func (o *Options) admit(e subgraphError, subgraph string) responseError {
-	out := responseError{message: e.Message}
+	if e.unreadable {
+		return responseError{message: "Service " + subgraph + " answered with errors that cannot be read.", extensions: extensionsOf(CodeInvalidResponse, subgraph)}
+	}
+	out := responseError{message: e.message}
 	if out.message == "" || o.MaskErrors {
 		out.message = "Service " + subgraph + " could not answer."
 	}
 	var coded struct {
 		Code json.RawMessage `json:"code"`
 	}
-	extensions := bytes.TrimSpace(e.Extensions)
+	extensions := bytes.TrimSpace(e.extensions)
 	if len(extensions) == 0 || extensions[0] != '{' || json.Unmarshal(extensions, &coded) != nil {
 		extensions = []byte("{}")
 	}

@@ -50,6 +50,7 @@ type responseError struct {
 	fetch      int  // that it is of
 	unsure     bool // the path may lead to a field that the object there does not have, by its type
 	failure    bool // it tells that the fetch gave no answer
+	object     bool // it is of all that the fetch answers of the object above
 	guessed    bool // the path's last element is a field that the fetch should have answered, or another source has
 	// Where the response is sent in parts: whether the initial answer had it, or which parts.
 	initial bool
@@ -85,10 +86,19 @@ func appendPath(dst []byte, path []pathElement) []byte {
 func (r *run) addError(e responseError) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.errors) < maxErrors {
-		e.path, e.unsure = r.visible(e.path)
-		r.errors = append(r.errors, e)
+	if len(r.errors) >= maxErrors {
+		r.dropped++
+		return
 	}
+	e.path, e.unsure = r.visible(e.path)
+	r.errors = append(r.errors, e)
+}
+
+// drop counts errors that are not added, since there are too many.
+func (r *run) drop(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.dropped += n
 }
 
 func extensionsOf(code, service string) json.RawMessage {
@@ -135,81 +145,10 @@ func (r *run) failed(f *fetch, s *scratch, err error) {
 	}
 }
 
-// subgraphError is one of a subgraph's errors.
-type subgraphError struct {
-	Message    string            `json:"message"`
-	Path       []json.RawMessage `json:"path"`
-	Extensions json.RawMessage   `json:"extensions"`
-}
-
-func readErrors(raw []byte) ([]subgraphError, error) {
-	var list []subgraphError
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, &Failure{Code: CodeInvalidResponse, Message: "answered with errors that cannot be read", Cause: err}
-	}
-	return list, nil
-}
-
-// subgraphErrors carries a subgraph's errors into the response: message and extensions as they are, the path led to where
-// the value stands in the response. An error in an entity stands at every place that the entity is attached to. Part says
-// which of a fetch's lists of entities the errors are of.
-func (r *run) subgraphErrors(f *fetch, s *scratch, list []subgraphError, part int32) {
-	places := r.places(f, s)
-	for _, e := range list {
-		out := r.executor.options.admit(e, f.subgraph)
-		out.fetch = f.id
-		path := readPath(e.Path)
-		if !f.entity && !f.nested {
-			out.path = r.rename(f, path)
-			if len(path) == 0 {
-				if r.unasked(f) {
-					continue
-				}
-				out.path = r.locate(f, nil)
-				out.guessed = len(out.path) > 0
-			} else if cut, _ := r.visible(out.path); len(cut) == 0 {
-				continue // of a field that @skip and @include leave out in a way that no subgraph could be told
-			}
-			r.addError(out)
-			continue
-		}
-		rep, rest := -1, path
-		if f.entity {
-			rest = nil
-			if len(path) >= 2 && path[1].list {
-				rep, rest = path[1].index, r.rename(f, path[2:])
-			}
-		} else {
-			rest = r.rename(f, path)
-		}
-		// What tells of no field, and of no entity, is told once.
-		once := rep < 0 && len(rest) == 0
-		for i, in := range s.instances {
-			if in.part != part || rep >= 0 && int(in.rep) != rep || i >= len(places) {
-				continue
-			}
-			for _, place := range places[i] {
-				out.path = append(slices.Clone(place), rest...)
-				if len(rest) == 0 {
-					out.path = r.locate(f, place)
-					out.guessed = len(out.path) > len(place)
-				}
-				r.addError(out)
-				if once {
-					break
-				}
-			}
-			if once {
-				break
-			}
-		}
-	}
-}
-
 // deny notes that the field being written may not be seen by this request.
 func (r *run) deny() {
 	r.troubles++
-	r.tell(responseError{
+	r.report(responseError{
 		message: "Unauthorized field or type: sign in as somebody who may see it, or leave it out.",
 		path:    slices.Clone(r.path), extensions: extensionsOf(CodeUnauthorised, ""),
 	})
@@ -219,29 +158,17 @@ func (r *run) deny() {
 // answered it, or at a place below or above.
 func (r *run) violated(f *projected, n *node) {
 	r.troubles++
-	errs := &r.errors
-	if r.delivery != nil {
-		errs = &r.delivery.told
-	}
+	errs := r.reported()
 	for _, a := range f.access {
 		id := a.fetch
 		if (r.sees == nil || r.sees[id]) && r.answers[id].failed && (r.delivery == nil || len(*errs) > 0) {
 			return
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(*errs) >= maxErrors {
+	if r.told(false) || len(*errs) > 0 && slices.ContainsFunc(f.access, func(a access) bool { return r.toldOfObject(a.fetch) }) {
 		return
 	}
-	for i := range *errs {
-		p := (*errs)[i].path
-		n := min(len(p), len(r.path))
-		if slices.Equal(p[:n], r.path[:n]) {
-			return
-		}
-	}
-	*errs = append(*errs, responseError{
+	r.report(responseError{
 		message:    "Cannot return null for non-nullable field " + f.parent + "." + f.field + ".",
 		path:       slices.Clone(r.path),
 		extensions: extensionsOf(CodeNullViolation, ""),

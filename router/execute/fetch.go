@@ -94,22 +94,22 @@ func (r *run) ask(f *fetch, s *scratch, ans *answer) error {
 	if err != nil {
 		return &Failure{Code: CodeInvalidResponse, Message: "answered with something that is not the JSON asked for", Cause: err}
 	}
-	if errs == nil && ans.root.kind == absent {
+	r.unfitting(f, &s.scanner)
+	if errs != nil {
+		list, over := readErrors(errs)
+		r.drop(over)
+		r.subgraphErrors(f, s, list, 0)
+	} else if ans.root.kind != object {
 		return &Failure{Code: CodeInvalidResponse, Message: "answered with neither data nor errors"}
 	}
-	if errs != nil {
-		if ans.root.kind != object {
-			ans.failed = true
-		}
-		list, err := readErrors(errs)
-		if err != nil {
-			return err
-		}
-		r.subgraphErrors(f, s, list, 0)
-	} else if f.entity && ans.root.kind == object {
-		return miscounted(ans.slots[ans.root.off], &s.reps)
+	if ans.root.kind != object {
+		ans.failed = true
+		return nil
 	}
-	return nil
+	if !f.entity {
+		return nil
+	}
+	return ans.counted(0, &s.reps, errs != nil)
 }
 
 func (r *run) call(f *fetch, s *scratch) Call {

@@ -236,6 +236,9 @@ func (d *delivery) appendLabel(part *deferredPart) {
 
 // appendErrors writes the errors of what was written last, and counts them.
 func (d *delivery) appendErrors() {
+	if e, ok := d.run.leftOut(); ok {
+		d.told = append(d.told, e)
+	}
 	if len(d.told) == 0 {
 		return
 	}

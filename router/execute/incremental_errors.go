@@ -96,12 +96,3 @@ func (p *point) below(path []pathElement) (rest []pathElement, ok bool) {
 	}
 	return path[len(p.path):], true
 }
-
-// tell adds an error to what is being written.
-func (r *run) tell(e responseError) {
-	if r.delivery != nil {
-		r.delivery.told = append(r.delivery.told, e)
-		return
-	}
-	r.addError(e)
-}

@@ -104,7 +104,7 @@ func (s *shelf) Call(ctx context.Context, call execute.Call, into []byte) ([]byt
 	all := []any{s.entity("Product:1"), s.entity("Product:2"), s.entity("Product:3")}
 	data = map[string]any{
 		"product": s.entity("Product:1"), "products": all, "nodes": append(all, s.entity("Maker:9")), "me": s.entity("User:u"),
-		"rename": map[string]any{"ok": true, "product": s.entity("Product:1")},
+		"rename": map[string]any{"ok": true, "product": s.entity("Product:1")}, "again": map[string]any{"ok": true, "product": s.entity("Product:1")},
 	}
 	out, err := json.Marshal(map[string]any{"data": data})
 	return append(into, out...), err

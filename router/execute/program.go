@@ -184,7 +184,8 @@ type objectProjection struct {
 	// sole says that the objects come from one field of one fetch, a source of node, beside what is attached to them.
 	sole   bool
 	source int
-	copies int // in the slots of such an object, where it is told where it was written; 0 where it is not
+	by     *projected // a field that leads to it, for errors; nil at the root
+	copies int        // in the slots of such an object, where it is told where it was written; 0 where it is not
 }
 
 // projected is one field of an object of the response.
@@ -205,6 +206,7 @@ type projected struct {
 	typename    bool
 	constant    []byte          // for __typename of a known type
 	values      map[string]bool // enum values that the API knows, where the subgraphs know others; nil for no check
+	leaf        *leafType       // of a leaf
 	intro       *introspection
 	denied      bool          // it may not be seen: null, with an error
 	deferred    *deferredPart // no field: a part of the response that begins here

@@ -14,11 +14,15 @@ func (r *run) respond(dst []byte) []byte {
 	r.settleGuesses()
 	dst = append(dst, `{"data":`...)
 	r.copying.begin()
+	r.completing.begin()
 	base := r.rootRefs()
 	from := r.written(dst)
 	dst, ok := r.object(dst, r.program.projection, base)
 	if !ok {
 		dst = append(r.back(dst, from), "null"...)
+	}
+	if e, ok := r.leftOut(); ok {
+		r.errors = append(r.errors, e)
 	}
 	if len(r.errors) > 0 {
 		if r.gone == 0 {
@@ -64,7 +68,8 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 		var known bool
 		fields, known = r.fieldsOf(p, base)
 		if !known {
-			return dst, false // a type that the API does not show
+			r.untyped(p)
+			return dst, false
 		}
 	}
 	dst = append(dst, '{')
@@ -88,7 +93,7 @@ func (r *run) object(dst []byte, p *objectProjection, base int) ([]byte, bool) {
 			if v, body := r.read(base, f.access); v.kind == leaf {
 				dst = append(dst, body[v.off:v.off+v.n]...)
 				continue
-			} else if !f.typ.NonNull {
+			} else if v.kind == null && !f.typ.NonNull {
 				dst = append(dst, "null"...)
 				continue
 			}
@@ -168,32 +173,53 @@ func (r *run) field(dst []byte, f *projected, n *node, base int) ([]byte, bool) 
 			if ref := r.refs[base+a.source]; ref >= 0 {
 				v = r.answers[a.fetch].slots[int(ref)+a.slot]
 			}
+			if v.kind == absent {
+				r.unanswered(f, n, base)
+				return append(dst, "null"...), true
+			}
 			return r.single(dst, f, n, f.typ, v)
 		}
 		vals := r.childVals(n, f.child.node, base)
 		dst, isNull := r.composite(dst, f, n, f.typ, vals, len(r.vals)-vals)
+		if isNull && !slices.ContainsFunc(r.vals[vals:], func(v slot) bool { return v.kind != absent }) {
+			r.unanswered(f, n, base)
+		}
 		r.vals = r.vals[:vals]
 		return dst, isNull
 	}
 	v, body := r.read(base, f.access)
-	if v.kind != leaf {
+	if v.kind < leaf {
+		if v.kind != null {
+			r.unanswered(f, n, base)
+		}
 		return append(dst, "null"...), true
 	}
 	raw := body[v.off : v.off+v.n]
-	if f.values != nil || f.typ.Elem != nil && bytes.Contains(raw, nullWord) {
-		return r.checkedLeaf(dst, f, n, f.typ, raw)
+	if v.kind == faulty || f.values != nil || f.typ.Elem != nil && bytes.Contains(raw, nullWord) {
+		return r.checkedLeaf(dst, f, n, r.giver(f, base), f.typ, raw)
 	}
 	return append(dst, raw...), false
 }
 
+// giver returns the fetch that answered a leaf of the objects at base.
+func (r *run) giver(f *projected, base int) int {
+	for _, a := range f.access {
+		if v, _ := r.at(base, a); v.kind >= leaf {
+			return a.fetch
+		}
+	}
+	return 0
+}
+
 // checkedLeaf writes a leaf, or a list of leaves, in which something may not be shown: an enum value that the API hides,
-// or a null in a list that takes none.
-func (r *run) checkedLeaf(dst []byte, f *projected, n *node, t *ast.Type, raw []byte) ([]byte, bool) {
+// a null in a list that takes none, or in a list what does not fit its type.
+func (r *run) checkedLeaf(dst []byte, f *projected, n *node, fetch int, t *ast.Type, raw []byte) ([]byte, bool) {
 	if isNull(raw) {
 		return append(dst, "null"...), true
 	}
 	if t.Elem == nil {
-		if f.values != nil && (len(raw) < 2 || !f.values[string(raw[1:len(raw)-1])]) {
+		if !f.leaf.fits(raw) || f.values != nil && !f.values[string(unescaped(raw[1:len(raw)-1]))] {
+			r.misfit(f, fetch, t, raw)
 			return append(dst, "null"...), true
 		}
 		return append(dst, raw...), false
@@ -201,6 +227,7 @@ func (r *run) checkedLeaf(dst []byte, f *projected, n *node, t *ast.Type, raw []
 	s := jsontext.Scanner{Data: raw}
 	from := len(dst)
 	if s.Enter('[') != nil {
+		r.misfit(f, fetch, t, raw)
 		return append(dst, "null"...), true
 	}
 	dst = append(dst, '[')
@@ -221,7 +248,7 @@ func (r *run) checkedLeaf(dst []byte, f *projected, n *node, t *ast.Type, raw []
 		}
 		r.path = append(r.path, pathElement{index: i, list: true})
 		var null bool
-		dst, null = r.checkedLeaf(dst, f, n, t.Elem, element)
+		dst, null = r.checkedLeaf(dst, f, n, fetch, t.Elem, element)
 		bad := null && t.Elem.NonNull
 		if bad {
 			r.violated(f, n)
@@ -237,12 +264,17 @@ func (r *run) checkedLeaf(dst []byte, f *projected, n *node, t *ast.Type, raw []
 func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, count int) ([]byte, bool) {
 	from, begun := r.written(dst), r.begun()
 	length := r.listLength(vals, count)
+	if count > 1 || t.Elem != nil && length < 0 || t.Elem == nil && length >= 0 {
+		r.unlike(f, t, vals, count, length)
+	}
 	if t.Elem == nil {
 		if length >= 0 {
 			return append(dst, "null"...), true
 		}
 		base, ok := r.objects(f.child.node, vals)
-		if ok {
+		if !ok {
+			r.unlike(f, t, vals, count, length)
+		} else {
 			dst, ok = r.object(dst, f.child, base)
 		}
 		r.refs = r.refs[:base]
@@ -288,11 +320,13 @@ func (r *run) composite(dst []byte, f *projected, n *node, t *ast.Type, vals, co
 func (r *run) single(dst []byte, f *projected, n *node, t *ast.Type, v slot) ([]byte, bool) {
 	if t.Elem == nil {
 		if v.kind != object {
+			r.unfit(f, f.access[0].fetch, t, v)
 			return append(dst, "null"...), true
 		}
 		return r.copied(dst, f.child, v)
 	}
 	if v.kind != list {
+		r.unfit(f, f.access[0].fetch, t, v)
 		return append(dst, "null"...), true
 	}
 	from, begun := r.written(dst), r.begun()

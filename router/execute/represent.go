@@ -240,6 +240,9 @@ func (w *walk) representFields(b []byte, n *node, base int, fields []representat
 // representChild writes an object, or lists of objects of the type t.
 func (w *walk) representChild(b []byte, f *representationField, t *ast.Type, vals, count int) ([]byte, bool) {
 	if length := w.listLength(vals, count); length >= 0 {
+		if t != nil && t.Elem == nil {
+			return b, false
+		}
 		b = append(b, '[')
 		for i := range length {
 			if i > 0 {
@@ -257,6 +260,10 @@ func (w *walk) representChild(b []byte, f *representationField, t *ast.Type, val
 		return append(b, ']'), true
 	}
 	base, ok := w.objects(f.child, vals)
+	if ok && t != nil && t.Elem != nil {
+		w.refs = w.refs[:base]
+		return b, false
+	}
 	if !ok {
 		w.refs = w.refs[:base]
 		known := slices.ContainsFunc(w.vals[vals:vals+count], func(v slot) bool { return v.kind == null })

@@ -156,8 +156,11 @@ type run struct {
 
 	mu     sync.Mutex
 	errors []responseError
-	path   []pathElement // of what is being written
+	// dropped counts the errors beyond the most that there may be.
+	dropped int
+	path    []pathElement // of what is being written
 	copying
+	completing
 
 	place    place
 	delivery *delivery // nil where the response is sent whole
@@ -268,6 +271,7 @@ func (r *run) release(e *Executor) {
 	r.ctx, r.executor, r.program, r.request, r.event = nil, nil, nil, Request{}, nil
 	clear(r.errors)
 	r.errors, r.refs, r.vals, r.path, r.copying = r.errors[:0], r.refs[:0], r.vals[:0], r.path[:0], copying{}
+	r.dropped, r.completing = 0, completing{}
 	for i := range min(fetches, len(r.answers)) {
 		a := &r.answers[i]
 		if a.shared {

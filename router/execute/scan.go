@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
+	"slices"
 
 	"github.com/lethe/lethe/router/jsontext"
 )
@@ -14,7 +16,9 @@ type kind uint8
 const (
 	absent kind = iota // the subgraph did not answer the field
 	null
+	wrong  // what the subgraph wrote at body[off:off+n] does not fit the field's type: it stands for null
 	leaf   // a value of no further structure: body[off:off+n], as the subgraph wrote it
+	faulty // a list of leaves, as one leaf, of which some do not fit their type: these stand for null
 	object // slots[off:off+shape.size]
 	list   // slots[off:off+n], an element each
 
@@ -35,6 +39,7 @@ type shape struct {
 	fields []shapeField
 	size   int
 	list   int // the number of the list in which the scanner notes these objects; 0 for none
+	types  []typeField
 
 	memory         int // the number of the memory of these objects, see [memory]; 0 for none
 	probe          int // where in an object begins what tells it from others
@@ -46,6 +51,14 @@ type shapeField struct {
 	quoted []byte // "key":
 	slot   int
 	child  *shape // nil for a leaf, which is kept as it is
+	depth  int    // of the lists around objects, or leaves; -1 where it is not known
+	name   string // type and field, for messages
+
+	// What a leaf may be. Where opens is a quote, any string will do; takes and quick are the leaf type's.
+	leaf  *leafType
+	opens byte
+	takes token
+	quick int
 
 	// To compare the key and the comma before it, ,"key": of size bytes: its first sixteen, as words of which masks tell
 	// what counts.
@@ -56,7 +69,8 @@ type shapeField struct {
 
 // shapeFieldOf gives a field of a shape.
 func shapeFieldOf(key string, slot int, child *shape) shapeField {
-	f := shapeField{key: []byte(key), quoted: append(jsontext.Quote(key), ':'), slot: slot, child: child}
+	f := shapeField{key: []byte(key), quoted: append(jsontext.Quote(key), ':'), slot: slot, child: child, depth: -1}
+	f.expect(anyLeaf)
 	f.size = 1 + len(f.quoted)
 	var text, mask [2 * 8]byte
 	n := copy(text[:], append([]byte{','}, f.quoted...))
@@ -66,6 +80,23 @@ func shapeFieldOf(key string, slot int, child *shape) shapeField {
 	f.first, f.second = binary.LittleEndian.Uint64(text[:]), binary.LittleEndian.Uint64(text[8:])
 	f.masks = [2]uint64{binary.LittleEndian.Uint64(mask[:]), binary.LittleEndian.Uint64(mask[8:])}
 	return f
+}
+
+// expect sets what a leaf field may be.
+func (f *shapeField) expect(t *leafType) {
+	f.leaf, f.takes, f.quick, f.opens = t, t.takes, t.quick, 0
+	if t.depth > 0 {
+		f.takes = 0
+	}
+	if f.takes&textToken != 0 {
+		f.opens = '"'
+	}
+}
+
+// typeField is a field of a shape that has the name of an object's type, as __typename has.
+type typeField struct {
+	slot int
+	must bool // the object means nothing without it
 }
 
 // slotSize is the size of a slot in bytes.
@@ -109,6 +140,7 @@ const maxSlots = 20_000_000
 var (
 	errGarbled = errors.New("the answer is not the JSON that was asked for")
 	errTooMany = errors.New("the answer holds too many values")
+	errTwice   = errors.New("the answer has data, or errors, twice")
 )
 
 // scanner reads an answer into slots.
@@ -119,30 +151,40 @@ type scanner struct {
 	stack []slot // elements of the lists that are being read
 
 	memories []memory
+
+	faults int         // values that do not fit their fields' types
+	fault  *shapeField // the first field that has one
 }
 
-// value reads a value of the given shape; nil reads a leaf.
+// value reads objects of the given shape, or what stands in their place.
 func (s *scanner) value(sh *shape) (slot, error) {
 	switch s.Next() {
 	case 'n':
 		return slot{kind: null}, s.Word("null")
 	case '[':
-		if sh != nil {
-			return s.list(sh)
-		}
+		return s.list(sh)
 	case '{':
-		if sh != nil {
-			return s.object(sh)
-		}
-	}
-	if sh != nil {
-		return slot{}, errGarbled
+		return s.object(sh)
 	}
 	from := s.Pos
 	if err := s.Skip(); err != nil {
 		return slot{}, err
 	}
-	return slot{kind: leaf, off: uint32(from), n: uint32(s.Pos - from)}, nil
+	s.faults++
+	return slot{kind: wrong, off: uint32(from), n: uint32(s.Pos - from)}, nil
+}
+
+// of reads a field's value.
+func (s *scanner) of(f *shapeField) (slot, error) {
+	if f.child == nil {
+		return s.leaf(f)
+	}
+	faults := s.faults
+	v, err := s.value(f.child)
+	if faults == 0 && s.faults > 0 && s.fault == nil {
+		s.fault = f
+	}
+	return v, err
 }
 
 func (s *scanner) list(sh *shape) (slot, error) {
@@ -191,7 +233,7 @@ func (s *scanner) object(sh *shape) (slot, error) {
 	}
 	from := s.Pos
 	v, err := s.read(sh)
-	if err == nil {
+	if err == nil && v.kind == object {
 		s.remember(sh, hash, from, v)
 	}
 	return v, err
@@ -246,7 +288,7 @@ func (s *scanner) read(sh *shape) (slot, error) {
 			if end == 0 {
 				end = jsontext.Scalar(b, i)
 			}
-			if end > 0 {
+			if end > 0 && (c == f.opens || tokenOf[c]&f.takes != 0 && end-i <= f.quick || f.leaf.has(b[i:end])) {
 				s.slots[at+f.slot] = slot{kind: leaf, off: uint32(i), n: uint32(end - i)}
 				s.Pos, i = end, end
 				continue
@@ -258,12 +300,15 @@ func (s *scanner) read(sh *shape) (slot, error) {
 		if f.child != nil && c == '{' {
 			v, err = s.object(f.child)
 		} else {
-			v, err = s.value(f.child)
+			v, err = s.of(f)
 		}
 		if err != nil {
 			return slot{}, err
 		}
 		s.slots[at+f.slot] = v
+		if v.kind == wrong {
+			return s.rest(sh, at, n+1)
+		}
 		i = s.Pos
 	}
 	if i < len(b) && b[i] == '}' {
@@ -275,13 +320,14 @@ func (s *scanner) read(sh *shape) (slot, error) {
 
 // rest reads what follows the first fields of an object, in whatever order and with white space wherever it may stand.
 func (s *scanner) rest(sh *shape, at, expect int) (slot, error) {
+	from := s.Pos
 	for first := expect == 0; ; first = false {
 		more, err := s.More('}', first)
 		if err != nil {
 			return slot{}, err
 		}
 		if !more {
-			return slot{kind: object, off: uint32(at)}, nil
+			return s.typed(sh, at, from), nil
 		}
 		f := expect
 		if f < len(sh.fields) && bytes.HasPrefix(s.Data[s.Pos:], sh.fields[f].quoted) {
@@ -298,7 +344,7 @@ func (s *scanner) rest(sh *shape, at, expect int) (slot, error) {
 				continue
 			}
 		}
-		v, err := s.value(sh.fields[f].child)
+		v, err := s.of(&sh.fields[f])
 		if err != nil {
 			return slot{}, err
 		}
@@ -306,6 +352,29 @@ func (s *scanner) rest(sh *shape, at, expect int) (slot, error) {
 		expect = f + 1
 	}
 }
+
+// typed returns an object that was read, unless its type is none that can stand there, or is not known where it has to be
+// (GraphQL specification, section 6.4.3, "ResolveAbstractType"). From is any place in the object's text.
+func (s *scanner) typed(sh *shape, at, from int) slot {
+	for _, t := range sh.types {
+		kind := s.slots[at+t.slot].kind
+		if kind == leaf || kind != wrong && !t.must {
+			continue
+		}
+		if kind != wrong {
+			s.misfit(&sh.fields[slices.IndexFunc(sh.fields, func(f shapeField) bool { return f.slot == t.slot })])
+		}
+		if sh.list > 0 {
+			l := &s.lists[sh.list-1]
+			*l = (*l)[:len(*l)-1]
+		}
+		return slot{kind: wrong, off: uint32(from), n: noType}
+	}
+	return slot{kind: object, off: uint32(at)}
+}
+
+// noType is the length of what is wrong where that is an object without a type.
+const noType = math.MaxUint32
 
 // extend appends n empty slots, for which there is room.
 func extend(slots []slot, n int) []slot {
@@ -315,17 +384,26 @@ func extend(slots []slot, n int) []slot {
 	return slots
 }
 
-// find gives the field with this key, which is nearly always the expected one, or -1.
+// find returns the field with this key, which is nearly always the expected one, or -1.
 func (sh *shape) find(key []byte, expect int) int {
 	if expect < len(sh.fields) && bytes.Equal(sh.fields[expect].key, key) {
 		return expect
 	}
+	key = unescaped(key)
 	for i := range sh.fields {
 		if bytes.Equal(sh.fields[i].key, key) {
 			return i
 		}
 	}
 	return -1
+}
+
+// unescaped returns what the content of a JSON string stands for.
+func unescaped(content []byte) []byte {
+	if bytes.IndexByte(content, '\\') < 0 {
+		return content
+	}
+	return jsontext.AppendText(nil, content)
 }
 
 // scan reads a subgraph's response: data by its shape, and where errors stand. A response without data gives an absent
@@ -336,7 +414,7 @@ func (a *answer) scan(sh *shape, s *scanner) (errs []byte, err error) {
 	a.root = slot{}
 	errs, err = s.response(a.body, func() error {
 		var err error
-		if a.root, err = s.value(sh); err == nil && a.root.kind == list {
+		if a.root, err = s.value(sh); err == nil && (a.root.kind == list || a.root.kind == wrong) {
 			err = errGarbled
 		}
 		return err
@@ -349,6 +427,8 @@ func (a *answer) scan(sh *shape, s *scanner) (errs []byte, err error) {
 func (s *scanner) response(body []byte, data func() error) (errs []byte, err error) {
 	s.Reset(body)
 	s.stack, s.memories = s.stack[:0], s.memories[:0]
+	s.faults, s.fault = 0, nil
+	hasData, hasErrors := false, false
 	if err := s.Enter('{'); err != nil {
 		return nil, err
 	}
@@ -364,16 +444,24 @@ func (s *scanner) response(body []byte, data func() error) (errs []byte, err err
 		if err != nil {
 			return nil, err
 		}
-		switch string(body[from:to]) {
+		switch string(unescaped(body[from:to])) {
 		case "data":
+			if hasData {
+				return nil, errTwice
+			}
+			hasData = true
 			if err := data(); err != nil {
 				return nil, err
 			}
 		case "errors":
+			if hasErrors {
+				return nil, errTwice
+			}
+			hasErrors = true
 			if errs, err = s.Value(); err != nil {
 				return nil, err
 			}
-			if string(errs) == "null" || string(errs) == "[]" {
+			if string(errs) == "null" || errs[0] == '[' && len(bytes.TrimSpace(errs[1:len(errs)-1])) == 0 {
 				errs = nil
 			}
 		default:

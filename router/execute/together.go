@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/lethe/lethe/router/plan"
@@ -209,41 +210,43 @@ func (r *run) askTogether(u *unit, t *together) error {
 			remember(&p.fetch.slots, int64(len(r.answers[p.fetch.id].slots)))
 		}
 	}
-	if errs == nil {
-		r.checkCounts(t)
-		return nil
-	}
-	list, err := readErrors(errs)
-	if err != nil {
-		return err
-	}
+	r.unfitting(first.fetch, sc)
 	byPart := make([][]subgraphError, len(t.parts))
-	for _, e := range list {
-		at := 0 // one without a path is told once
-		if path := readPath(e.Path); len(path) > 0 {
-			if n, ok := partOf([]byte(path[0].name), len(t.parts)); ok {
-				at = n
+	if errs != nil {
+		list, over := readErrors(errs)
+		r.drop(over)
+		for _, e := range list {
+			at := 0 // one without a path is told once
+			if len(e.path) > 0 {
+				n, ok := partOf([]byte(e.path[0].name), len(t.parts))
+				if at = n; !ok {
+					at, e.path = 0, nil
+				}
 			}
+			byPart[at] = append(byPart[at], e)
 		}
-		byPart[at] = append(byPart[at], e)
 	}
 	for i, list := range byPart {
 		if p := &t.parts[i]; len(list) > 0 {
 			r.subgraphErrors(p.fetch, p.s, list, p.index)
 		}
 	}
+	if answered {
+		r.checkCounts(t, byPart)
+	}
 	return nil
 }
 
-// checkCounts fails the fetches that got another number of entities than they asked for.
-func (r *run) checkCounts(t *together) {
+// checkCounts fails the fetches that got another number of entities than they asked for, or none at all without an error that
+// says why.
+func (r *run) checkCounts(t *together, errs [][]subgraphError) {
 	for i := range t.parts {
 		p := &t.parts[i]
 		ans := &r.answers[p.fetch.id]
 		if ans.root.kind != object {
 			continue // it failed by another part
 		}
-		if err := miscounted(ans.slots[p.index], p.reps); err != nil {
+		if err := ans.counted(p.index, p.reps, len(errs[i]) > 0); err != nil {
 			ans.fail()
 			r.failed(p.fetch, p.s, err)
 		}
@@ -296,4 +299,10 @@ func partOf(key []byte, parts int) (int, bool) {
 		n = 10*n + int(c-'0')
 	}
 	return n, n < parts
+}
+
+// isPart reports whether a key is that of some part.
+func isPart(key string) bool {
+	_, ok := partOf([]byte(key), math.MaxInt32)
+	return ok
 }

@@ -56,7 +56,7 @@ func (w *walk) at(base int, a access) (slot, []byte) {
 	return ans.slots[int(ref)+a.slot], ans.body
 }
 
-// read gives the first value that any of a field's places has.
+// read returns the first value that any of a field's places has; without one, why there is none: something wrong, else null.
 func (w *walk) read(base int, places []access) (slot, []byte) {
 	var found slot
 	for i := range places {
@@ -67,10 +67,10 @@ func (w *walk) read(base int, places []access) (slot, []byte) {
 		}
 		ans := &w.answers[a.fetch]
 		v := &ans.slots[int(ref)+a.slot]
-		if v.kind > null {
+		if v.kind >= leaf {
 			return *v, ans.body
 		}
-		if v.kind == null {
+		if v.kind > found.kind {
 			found = *v
 		}
 	}
