@@ -140,7 +140,7 @@ func (c *compiler) fetch(f *plan.Fetch) error {
 	default:
 		for i := range at.sources {
 			if s := &at.sources[i]; out.sees[s.fetch] {
-				src.hosts = append(src.hosts, access{i, s.shape.size, s.fetch})
+				src.hosts = append(src.hosts, access{source: i, slot: s.shape.size, fetch: s.fetch})
 				s.shape.size++
 			}
 		}
@@ -199,7 +199,7 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 		slotAt := sh.fields[at].slot
 		if len(field.Selections) == 0 {
 			key := logical(field)
-			a := access{src, slotAt, f.ID}
+			a := access{src, slotAt, f.ID, n.kind(field.Types)}
 			if !slices.Contains(n.fields[key], a) {
 				n.fields[key] = append(n.fields[key], a)
 			}
@@ -220,12 +220,41 @@ func (c *compiler) selections(f *plan.Fetch, n *node, src int, sh *shape, set pl
 		static := c.objectType(f, field)
 		if index < 0 {
 			index = len(child.sources)
-			child.sources = append(child.sources, source{fetch: f.ID, shape: inner, parent: src, slot: slotAt, static: static})
+			child.sources = append(child.sources, source{fetch: f.ID, shape: inner, parent: src, slot: slotAt, types: field.Types, static: static})
 		} else if s := &child.sources[index]; s.static != static {
 			s.static = "" // it depends on the object above: the plan has the objects tell their types
 		}
 		c.selections(f, child, index, inner, field.Selections)
 	}
+}
+
+// kind returns the number of some runtime types among those that values at a node stand for, 0 for none.
+func (n *node) kind(types []string) int {
+	if len(types) == 0 {
+		return 0
+	}
+	for i, known := range n.kinds {
+		if slices.Equal(known, types) {
+			return i + 1
+		}
+	}
+	n.kinds = append(n.kinds, types)
+	return len(n.kinds)
+}
+
+// standing returns those places of a field at a node that hold its value for objects of some runtime types; none stand for
+// all types.
+func (n *node) standing(places []access, types ...string) []access {
+	if len(n.kinds) == 0 || len(types) == 0 {
+		return places
+	}
+	var out []access
+	for _, a := range places {
+		if a.kind == 0 || slices.ContainsFunc(types, func(t string) bool { return slices.Contains(n.kinds[a.kind-1], t) }) {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // objectType gives the type of the objects that a field leads to as the subgraph has it; "" where it has an abstract type, or

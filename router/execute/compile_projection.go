@@ -297,6 +297,9 @@ func (c *compiler) field(n *node, def *ast.Definition, e *entry) (projected, err
 	}
 	if inner == nil || !inner.IsCompositeType() {
 		p.access = n.fields[e.key]
+		if def.Kind == ast.Object {
+			p.access = n.standing(p.access, def.Name)
+		}
 		p.leaf = c.leafType(fd.Type)
 		p.plain = p.values == nil && p.typ.Elem == nil
 		return p, nil

@@ -27,6 +27,11 @@ func (c *compiler) represent(out *fetch, f *plan.Fetch) error {
 		if err != nil {
 			return err
 		}
+		for i := range fields {
+			if fields[i].child == nil {
+				fields[i].access = out.at.standing(fields[i].access, r.Types...)
+			}
+		}
 		compiled.fields = fields
 		compiled.flat = !slices.ContainsFunc(fields, func(f representationField) bool {
 			return f.child != nil || len(f.types) > 0 || len(f.guard) > 0
@@ -152,7 +157,7 @@ func childAccess(child *node) []access {
 	var out []access
 	for _, s := range child.sources {
 		if !s.attached() && !s.root {
-			a := access{s.parent, s.slot, s.fetch}
+			a := access{source: s.parent, slot: s.slot, fetch: s.fetch}
 			if !slices.Contains(out, a) {
 				out = append(out, a)
 			}

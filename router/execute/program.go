@@ -55,6 +55,7 @@ type node struct {
 	order    []*node
 	sources  []source
 	fields   map[string][]access // leaf fields by logical key
+	kinds    [][]string          // the runtime types that some of these stand for, see access
 	typename []access            // where the runtime type stands
 	others   []access            // where other fields stand
 	static   string              // the runtime type where it is known without asking
@@ -69,6 +70,7 @@ type source struct {
 	slot   int      // field: in the object of parent
 	hosts  []access // attached: slots of objects of this same node, in the first of which that stands the reference is
 	root   bool     // the whole answer of a root fetch at the root of the response
+	types  []string // field: the runtime types of the objects above that it stands for; empty for all
 	static string   // the runtime type of its objects, where the subgraph has every field that leads to them with this object type
 }
 
@@ -79,6 +81,8 @@ func (s *source) attached() bool { return len(s.hosts) > 0 }
 type access struct {
 	source, slot int
 	fetch        int // whose answer the source stands in
+	// kind tells for which objects the value stands: those of the runtime types kinds[kind-1] of the node; 0 for all.
+	kind int
 }
 
 // fetch is a compiled request to a subgraph.

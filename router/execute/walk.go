@@ -128,7 +128,7 @@ func (w *walk) childVals(n, child *node, base int) int {
 			continue // it comes from the objects themselves
 		}
 		v := slot{}
-		if ref := w.refs[base+s.parent]; ref >= 0 {
+		if ref := w.refs[base+s.parent]; ref >= 0 && (s.types == nil || w.isOneOf(n, base, s.types)) {
 			v = w.answers[n.sources[s.parent].fetch].slots[int(ref)+s.slot]
 		}
 		w.vals = append(w.vals, v)

@@ -261,13 +261,13 @@ func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, g
 	for _, cond := range conds {
 		f := at.at.find(cond, sl, it)
 		if f == nil {
-			f = &selected{cond: cond, slot: sl, alias: sl.key, item: it, guard: guard, child: child, arguments: it.arguments}
+			f = &selected{cond: cond, slot: sl, alias: sl.key, item: it, guard: guard, types: types, child: child, arguments: it.arguments, typed: v.object && !v.types.within(types) && sl.contested()}
 			if len(v.contexts) > 0 && at.at == at.step.root {
 				f.arguments = at.step.contextArguments(it.arguments)
 			}
 			at.at.fields = append(at.at.fields, f)
 		} else {
-			f.guard = f.guard.or(guard)
+			f.guard, f.types = f.guard.or(guard), f.types.union(types)
 		}
 		fields = append(fields, f)
 	}

@@ -147,6 +147,9 @@ func (b *builder) field(s *selection, f *selected) *Field {
 	case f.alias != f.slot.key:
 		out.Key = f.slot.logical()
 	}
+	if f.typed {
+		out.Types = b.search.g.names(f.types)
+	}
 	if f.child != nil {
 		out.Selections = b.selections(f.child)
 	}

@@ -238,7 +238,7 @@ func union(x, y *selection) {
 			continue
 		}
 		f := among[i]
-		f.guard = f.guard.or(g.guard)
+		f.guard, f.types = f.guard.or(g.guard), f.types.union(g.types)
 		if f.child != nil && g.child != nil && f.child != g.child {
 			union(f.child, g.child)
 		}

@@ -30,6 +30,16 @@ type slotUse struct {
 	shape      string
 }
 
+// contested reports whether the field that stands under a key depends on the type of the object.
+func (sl *slot) contested() bool {
+	for _, u := range sl.uses {
+		if u.name != sl.uses[0].name || u.text != sl.uses[0].text {
+			return true
+		}
+	}
+	return false
+}
+
 func newScope() *scope {
 	return &scope{slots: map[string]*slot{}, byName: map[string][]*slot{}, children: map[string]*scope{}}
 }

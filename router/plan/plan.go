@@ -91,6 +91,9 @@ type Field struct {
 	Arguments  []Argument
 	Selections SelectionSet
 	Guard      Guard
+	// Types are, in a fetch, the runtime types of the objects that the value stands for under Key, where the subgraph is asked
+	// for several values under one Key and cannot tell the objects apart, as those of an interface object; empty for all.
+	Types []string
 	// Denied fields are answered with null and an error, and not fetched: the request may not see them.
 	Denied bool
 }

@@ -147,6 +147,9 @@ func (o *Operation) write(b *strings.Builder, set SelectionSet, indent string, r
 		if len(f.Arguments) > 0 {
 			b.WriteString(")")
 		}
+		if len(f.Types) > 0 {
+			b.WriteString(" of " + strings.Join(f.Types, "|"))
+		}
 		if !reading && f.Key != "" && f.Key != f.Alias {
 			b.WriteString(" as " + strings.ReplaceAll(f.Key, "\x00", "~"))
 		}

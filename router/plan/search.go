@@ -298,11 +298,28 @@ func typenameItem(p *place) *item {
 // needsTypename reports whether the runtime type decides what of the items a client gets.
 func (s *search) needsTypename(p *place, items []*item) bool {
 	for _, it := range items {
-		if len(it.types) < len(p.static.possible) {
+		if len(it.types) < len(p.static.possible) || !s.g.sameType(it) {
 			return true
 		}
 	}
 	return false
+}
+
+// sameType reports whether the field of an item is of the same type on all types of objects that it is asked of. Where it is
+// not they decide below what is shown, and what may be null.
+func (g *graph) sameType(it *item) bool {
+	if it.name == typenameField {
+		return true
+	}
+	text := ""
+	for _, t := range it.types {
+		f := g.field(t, it.name)
+		if f == nil || text != "" && f.text != text {
+			return false
+		}
+		text = f.text
+	}
+	return true
 }
 
 // hideTypename has the runtime type of the objects at p asked of a subgraph that knows it.

@@ -14,6 +14,8 @@ type selected struct {
 	alias string
 	item  *item
 	guard Guard
+	types typeSet // of the objects that it is asked for
+	typed bool    // whether its value stands for objects of these alone
 	// arguments are the item's, and those taken from contexts.
 	arguments []Argument
 	child     *selection

@@ -124,14 +124,21 @@ func (a *asking) fitsAll(others []*asking) bool {
 	return true
 }
 
+// standsAs reports whether the values of two fields stand in the same place of the response, for the same objects.
+func (a *asking) standsAs(o *asking) bool {
+	f, g := a.field, o.field
+	return f.slot.key == g.slot.key && f.slot.client == g.slot.client && f.typed == g.typed && (!f.typed || f.types.equal(g.types))
+}
+
+// sameField reports whether two fields are of one name and have the same arguments.
+func (a *asking) sameField(o *asking) bool {
+	return a.field.item.name == o.field.item.name && a.field.item.text == o.field.item.text
+}
+
 // fits reports whether two fields can be asked under one key: their values stand in the same place of the response and have
 // the same shape, whichever objects they are of, and where one object could have both they are the same field.
 func (a *asking) fits(o *asking) bool {
-	f, g := a.field, o.field
-	if f.slot.key != g.slot.key || f.slot.client != g.slot.client || a.shape != o.shape || a.object != o.object {
-		return false
-	}
-	return f.item.name == g.item.name && f.item.text == g.item.text || a.excludes(o)
+	return a.standsAs(o) && a.shape == o.shape && a.object == o.object && (a.sameField(o) || a.excludes(o))
 }
 
 // excludes reports whether no object has both fields: somewhere on the ways to them other object types are asked.

@@ -431,7 +431,7 @@ func (s *simulation) answer(g supergraph.GraphID, n *node, static string, entity
 			}
 			continue
 		}
-		if !sel.Field.Guard.Holds(s.mask) {
+		if !sel.Field.Guard.Holds(s.mask) || len(sel.Field.Types) > 0 && !slices.Contains(sel.Field.Types, n.is.typ) {
 			continue
 		}
 		if entity && sel.Field.Name != "__typename" {
