@@ -77,7 +77,7 @@ func newHandler(schema graphql.ExecutableSchema, gate *identity.Gate, log *slog.
 		log.ErrorContext(ctx, "resolver panicked", "request_id", identity.FromContext(ctx).RequestID, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		return errInternal
 	})
-	return gate.Wrap(s)
+	return echo(gate.Wrap(s))
 }
 
 var errInternal = &Error{"INTERNAL", "Something went wrong here: try again, and if it stays so tell us the request id."}

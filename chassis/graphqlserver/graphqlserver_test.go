@@ -183,11 +183,15 @@ func TestMalformedRequests(t *testing.T) {
 		req.Header.Set("Accept", accept)
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set(identity.Header, s.Signer.Value(graphqltest.Support(), s.Name, []byte(signed)))
+		req.Header.Set("Lethe-Exchange", "1-2")
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = resp.Body.Close() }()
+		if got := resp.Header.Get("Lethe-Exchange"); got != "1-2" {
+			t.Errorf("the mark of a request came back as %q", got)
+		}
 		text, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Fatal(err)

@@ -41,7 +41,7 @@ func peer(t testing.TB, script func(conn net.Conn, number int)) *http1.Client {
 			})
 		}
 	})
-	c := http1.NewClient(ln.Addr().String())
+	c := http1.NewClient(ln.Addr().String(), nil)
 	t.Cleanup(c.Close)
 	return c
 }
@@ -231,7 +231,7 @@ func TestWithRealServer(t *testing.T) {
 		_, _ = w.Write(body)
 	}))
 	t.Cleanup(s.Close)
-	client := http1.NewClient(s.Listener.Addr().String())
+	client := http1.NewClient(s.Listener.Addr().String(), nil)
 	t.Cleanup(client.Close)
 	var all sync.WaitGroup
 	for g := range 16 {

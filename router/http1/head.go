@@ -35,6 +35,30 @@ func nextLine(head []byte) (line, rest []byte, ok bool) {
 	return head[:i-1], head[i+1:], true
 }
 
+// wellEnded reports how much of an unfinished head was looked at, of which from is known already, or -1 where a line in it
+// ends otherwise than with CRLF.
+func wellEnded(b []byte, from int) int {
+	for {
+		i := bytes.IndexByte(b[from:], '\n')
+		if i < 0 {
+			return len(b)
+		}
+		if from += i + 1; from < 2 || b[from-2] != '\r' {
+			return -1
+		}
+	}
+}
+
+// plain reports whether text is free of control characters but for tabs.
+func plain(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
 // splitField takes a header line apart. It reports false for what RFC 9112, section 5, does not allow: no name, space
 // around it, a folded line, control characters.
 func splitField(line []byte) (name, value []byte, ok bool) {
@@ -49,12 +73,7 @@ func splitField(line []byte) (name, value []byte, ok bool) {
 		}
 	}
 	value = bytes.Trim(line[colon+1:], " \t")
-	for _, c := range value {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return nil, nil, false
-		}
-	}
-	return name, value, true
+	return name, value, plain(value)
 }
 
 // token holds the bytes that a header's name is made of (RFC 9110, section 5.6.2).

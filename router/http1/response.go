@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http"
+	"time"
 )
 
 // head is what a response's head says.
@@ -12,20 +14,42 @@ type head struct {
 	length  int64 // -1 where it does not say
 	chunked bool
 	keep    bool
+	mark    mark
 }
 
-// readHead reads the head of the response, past those that only inform (RFC 9110, section 15.2).
+// mark is what a response says of the request that it answers.
+type mark uint8
+
+const (
+	markNone  mark = iota
+	markRight      // the mark of the request under way
+	markWrong
+)
+
+// maxInformational bounds the responses that come before the one that answers (RFC 9110, section 15.2). Together with it
+// they may have maxHead bytes.
+const maxInformational = 16
+
+// toEnd reports whether the body ends with the connection.
+func (h *head) toEnd() bool {
+	return h.length < 0 && !h.chunked && h.status != http.StatusNoContent && h.status != http.StatusNotModified
+}
+
+// readHead reads the head of the response, past those that only inform.
 func (k *conn) readHead() (head, error) {
-	for {
+	for informed, total := 0, 0; ; informed++ {
 		end := -1
-		for {
+		for seen := 0; ; {
 			if k.from < k.to {
 				if end = headEnd(k.buf[k.from:k.to]); end >= 0 {
 					break
 				}
 			}
-			if k.to-k.from > maxHead {
+			if k.to-k.from+total > maxHead {
 				return head{}, errHeadLarge
+			}
+			if seen = wellEnded(k.buf[k.from:k.to], seen); seen < 0 {
+				return head{}, errMalformed // it would never end
 			}
 			if err := k.fill(); err != nil {
 				return head{}, err
@@ -39,36 +63,42 @@ func (k *conn) readHead() (head, error) {
 		if h.status >= 200 {
 			return h, nil
 		}
-		if h.status == 101 {
-			return head{}, errMalformed // nobody asked to upgrade
+		// Nobody asked to upgrade; and what only informs has no body (RFC 9112, section 6.1; RFC 9110, section 8.6).
+		if h.status == http.StatusSwitchingProtocols || h.length >= 0 || h.chunked || informed == maxInformational {
+			return head{}, errMalformed
 		}
+		total += end
 	}
+}
+
+// readStatus reads a status line (RFC 9112, section 4).
+func (h *head) readStatus(line []byte) bool {
+	switch {
+	case bytes.HasPrefix(line, []byte("HTTP/1.1 ")):
+		h.keep = true
+	case bytes.HasPrefix(line, []byte("HTTP/1.0 ")):
+	default:
+		return false
+	}
+	if len(line) < 12 || len(line) > 12 && line[12] != ' ' || !plain(line[12:]) {
+		return false
+	}
+	for _, c := range line[9:12] {
+		if c < '0' || c > '9' {
+			return false
+		}
+		h.status = 10*h.status + int(c-'0')
+	}
+	return h.status >= 100
 }
 
 func (k *conn) parseHead(text []byte) (head, error) {
 	h := head{length: -1}
 	line, rest, ok := nextLine(text)
-	switch {
-	case !ok:
-		return h, errMalformed
-	case bytes.HasPrefix(line, []byte("HTTP/1.1 ")):
-		h.keep = true
-	case bytes.HasPrefix(line, []byte("HTTP/1.0 ")):
-	default:
+	if !ok || !h.readStatus(line) {
 		return h, errMalformed
 	}
-	if len(line) < 12 || len(line) > 12 && line[12] != ' ' {
-		return h, errMalformed
-	}
-	for _, c := range line[9:12] {
-		if c < '0' || c > '9' {
-			return h, errMalformed
-		}
-		h.status = 10*h.status + int(c-'0')
-	}
-	if h.status < 100 {
-		return h, errMalformed
-	}
+	modern := h.keep
 	var contentType, encoding []byte
 	for {
 		if line, rest, ok = nextLine(rest); !ok {
@@ -85,20 +115,27 @@ func (k *conn) parseHead(text []byte) (head, error) {
 		case len("connection"):
 			if is(name, "connection") {
 				h.keep = h.keep && !closes(value)
+			} else if is(name, "keep-alive") {
+				k.rests(value)
 			}
 		case len("content-type"):
 			if is(name, "content-type") {
 				contentType = value
 			}
 		case len("content-length"):
-			if !is(name, "content-length") {
-				continue
+			if is(name, "content-length") {
+				n, ok := length(value)
+				if !ok || h.length >= 0 && h.length != n {
+					return h, errMalformed
+				}
+				h.length = n
+			} else if is(name, "lethe-exchange") {
+				if h.mark != markNone || !bytes.Equal(value, k.marked()) {
+					h.mark = markWrong
+				} else {
+					h.mark = markRight
+				}
 			}
-			n, ok := length(value)
-			if !ok || h.length >= 0 && h.length != n {
-				return h, errMalformed
-			}
-			h.length = n
 		case len("content-encoding"):
 			if is(name, "content-encoding") {
 				encoding = value
@@ -112,8 +149,10 @@ func (k *conn) parseHead(text []byte) (head, error) {
 			}
 		}
 	}
-	if h.chunked && h.length >= 0 {
-		return h, errMalformed // RFC 9112, section 6.3: it may be an attempt at smuggling
+	// RFC 9112, sections 6.1 and 6.3: both a length and chunks, or chunks of HTTP/1.0, may be an attempt at smuggling; and
+	// nothing follows a 204.
+	if h.chunked && (h.length >= 0 || !modern) || h.status == http.StatusNoContent && (h.chunked || h.length > 0) {
+		return h, errMalformed
 	}
 	if string(contentType) != k.contentType {
 		k.contentType = string(contentType)
@@ -124,7 +163,18 @@ func (k *conn) parseHead(text []byte) (head, error) {
 	return h, nil
 }
 
-// closes tells whether a Connection header has the option close.
+// rests takes what a Keep-Alive header says of how long the other side leaves the connection open. It is no longer used a
+// second before.
+func (k *conn) rests(value []byte) {
+	for option := range bytes.SplitSeq(value, []byte(",")) {
+		name, text, _ := bytes.Cut(bytes.Trim(option, " \t"), []byte("="))
+		if seconds, ok := length(text); ok && is(name, "timeout") {
+			k.rest = min(idleFor, time.Duration(max(0, min(seconds, 3600)-1))*time.Second)
+		}
+	}
+}
+
+// closes reports whether a Connection header has the option close.
 func closes(value []byte) bool {
 	for {
 		option, rest, more := bytes.Cut(value, []byte(","))
@@ -148,6 +198,7 @@ func (k *conn) readLength(into []byte, n, limit int64, req *Request) ([]byte, er
 	at := from + copy(into[from:], k.buf[k.from:k.to])
 	k.from += at - from
 	for at < len(into) {
+		k.exact = true
 		read, err := k.Read(into[at:])
 		if at += read; at == len(into) {
 			break
@@ -197,9 +248,12 @@ func (k *conn) readAll(into []byte, req *Request) ([]byte, error) {
 	}
 }
 
+// maxChunkWaste bounds what chunks take beside the body: more is a body that is mostly sizes.
+const maxChunkWaste = 16 << 10
+
 // readChunks reads a body in chunks, and what follows the last (RFC 9112, section 7.1).
 func (k *conn) readChunks(into []byte, req *Request) ([]byte, error) {
-	from := len(into)
+	from, waste := len(into), int64(0)
 	for {
 		line, err := k.line()
 		if err != nil {
@@ -212,6 +266,10 @@ func (k *conn) readChunks(into []byte, req *Request) ([]byte, error) {
 		if size == 0 {
 			break
 		}
+		// Some waste belongs to every chunk, and some more to a large one.
+		if waste = max(0, waste+int64(len(line))-16-2*size); waste > maxChunkWaste {
+			return into[:from], errMalformed
+		}
 		if into, err = k.readLength(into, size, req.Limit-int64(len(into)-from), req); err != nil {
 			var large *TooLargeError
 			if errors.As(err, &large) {
@@ -219,6 +277,7 @@ func (k *conn) readChunks(into []byte, req *Request) ([]byte, error) {
 			}
 			return into[:from], err
 		}
+		k.exact = false
 		if line, err = k.line(); err != nil || len(line) > 0 {
 			return into[:from], errors.Join(errMalformed, err)
 		}
@@ -230,6 +289,9 @@ func (k *conn) readChunks(into []byte, req *Request) ([]byte, error) {
 		}
 		if len(line) == 0 {
 			return into, nil
+		}
+		if _, _, ok := splitField(line); !ok {
+			return into[:from], errMalformed
 		}
 		if total += len(line); total > maxHead {
 			return into[:from], errHeadLarge
@@ -257,12 +319,16 @@ func (k *conn) line() ([]byte, error) {
 	}
 }
 
-// chunkSize reads the size of a chunk, whose extensions mean nothing to us.
+// chunkSize reads the size of a chunk, whose extensions mean nothing to us. Space is allowed before an extension alone
+// (RFC 9112, section 7.1.1), and some servers fill up a size with it.
 func chunkSize(line []byte) (int64, bool) {
+	if !plain(line) {
+		return 0, false
+	}
 	if i := bytes.IndexByte(line, ';'); i >= 0 {
 		line = line[:i]
 	}
-	line = bytes.Trim(line, " \t")
+	line = bytes.TrimRight(line, " \t")
 	if len(line) == 0 || len(line) > 15 {
 		return 0, false
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 
 // hosts are the connections to subgraphs that are spoken to over plain HTTP/1.1. They outlive a schema.
 type hosts struct {
+	log     *slog.Logger
 	mu      sync.Mutex
 	byHost  map[string]*http1.Client // by host and port as URLs have them
 	proxied func(*http.Request) (*url.URL, error)
@@ -28,8 +30,8 @@ type plainHost struct {
 	head   []byte // the request line and the header lines that are always the same
 }
 
-func newHosts() *hosts {
-	return &hosts{byHost: map[string]*http1.Client{}, proxied: http.ProxyFromEnvironment}
+func newHosts(log *slog.Logger) *hosts {
+	return &hosts{log: log, byHost: map[string]*http1.Client{}, proxied: http.ProxyFromEnvironment}
 }
 
 // plain gives the way to a URL, or nil where net/http is needed to go it.
@@ -46,7 +48,9 @@ func (h *hosts) plain(u *url.URL) *plainHost {
 		if port == "" {
 			port = "80"
 		}
-		client = http1.NewClient(net.JoinHostPort(u.Hostname(), port))
+		client = http1.NewClient(net.JoinHostPort(u.Hostname(), port), func(reason error) {
+			h.log.Warn("a subgraph's host sent what nobody asked for: for five minutes each request to it goes over a connection of its own", "host", u.Host, "reason", reason)
+		})
 		h.byHost[u.Host] = client
 	}
 	head := "POST " + u.RequestURI() + " HTTP/1.1\r\nHost: " + u.Host + "\r\nUser-Agent: lethe-router\r\nContent-Type: " + plainJSON + "\r\nAccept: " + plainJSON + "\r\n"

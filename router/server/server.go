@@ -81,7 +81,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}, hosts: newHosts(), workers: execute.NewWorkers(), buffers: buffers.New[byte](config.Limits.MemoryBytes)}
+	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}, hosts: newHosts(o.Log), workers: execute.NewWorkers(), buffers: buffers.New[byte](config.Limits.MemoryBytes)}
 	s.streams.life, s.streams.stop = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s)
 	s.overload = newOverload(o.Log, s.metrics.registry)

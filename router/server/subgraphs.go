@@ -131,6 +131,7 @@ func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, i
 	defer cancel()
 	header := trailed(call.Trail)
 	header["Content-Type"], header["Accept"] = jsonType, jsonType
+	header[http1.ExchangeHeader] = []string{newID()}
 	if to.gzip {
 		header["Accept-Encoding"] = codings[gzipCoding]
 	}
@@ -153,6 +154,9 @@ func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, i
 		return into, err
 	}
 	defer func(body io.Closer) { _ = body.Close() }(resp.Body)
+	if err := http1.Answers(resp.Header, header); err != nil {
+		return into, err
+	}
 	if err := unpack(resp); err != nil {
 		return into, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/lethe/lethe/router/execute"
+	"github.com/lethe/lethe/router/http1"
 	"github.com/lethe/lethe/router/settings"
 	"github.com/lethe/lethe/router/upload"
 )
@@ -157,6 +158,7 @@ func (s *subgraphs) sendForm(ctx context.Context, to *subgraph, call execute.Cal
 	}
 	header := trailed(call.Trail)
 	header["Content-Type"], header["Accept"] = []string{form.ContentType()}, jsonType
+	header[http1.ExchangeHeader] = []string{newID()}
 	// Subgraphs that guard against forms of other sites want to see that nobody was tricked into this one.
 	header["Graphql-Require-Preflight"], header["Apollo-Require-Preflight"] = []string{"1"}, []string{"true"}
 	if s.outgoing != nil {
@@ -172,6 +174,9 @@ func (s *subgraphs) sendForm(ctx context.Context, to *subgraph, call execute.Cal
 		return into, err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if err := http1.Answers(resp.Header, header); err != nil {
+		return into, err
+	}
 	if into, err = readAll(into, resp, s.limit, call.Buffers); err != nil {
 		return into, err
 	}

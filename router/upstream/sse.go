@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/lethe/lethe/router/http1"
 )
 
 // sse is a subscription over server-sent events.
@@ -36,6 +40,7 @@ func (c *Client) EventStream(ctx context.Context, q Request) (Events, error) {
 	header.Set("Content-Type", "application/json")
 	header.Set("Accept", eventStreamType)
 	header.Set("Cache-Control", "no-store")
+	header.Set(http1.ExchangeHeader, strconv.FormatUint(rand.Uint64(), 16))
 	// The transport may still read the body when Do has returned, and it is the caller's again then.
 	body := bytes.Clone(q.Body)
 	req := (&http.Request{
@@ -48,6 +53,11 @@ func (c *Client) EventStream(ctx context.Context, q Request) (Events, error) {
 	if !late.Stop() && err == nil {
 		_ = resp.Body.Close()
 		err = ErrOpening
+	}
+	if err == nil {
+		if err = http1.Answers(resp.Header, header); err != nil {
+			_ = resp.Body.Close()
+		}
 	}
 	if err != nil {
 		err = because(ctx, err)

@@ -79,7 +79,7 @@ func httpHosts(s *Script) (map[string]host, error) {
 				return nil, fmt.Errorf("read the address of a subgraph: %w", err)
 			}
 			if clients[u.Host] == nil {
-				clients[u.Host] = http1.NewClient(u.Host)
+				clients[u.Host] = http1.NewClient(u.Host, nil)
 			}
 			hosts[r.URL] = host{clients[u.Host], []byte("POST " + u.RequestURI() + " HTTP/1.1\r\nHost: " + u.Host + "\r\nContent-Type: application/json\r\nAccept: application/json\r\n")}
 		}
