@@ -6,7 +6,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// This file checks a subgraph's schema against the GraphQL specification (October 2021, section 3). What it finds is
+// This file checks a subgraph's schema against the GraphQL specification (September 2025, section 3). What it finds is
 // INVALID_GRAPHQL.
 
 // graphqlErrors collects what is wrong with one schema.
@@ -122,6 +122,7 @@ func (g *graphqlErrors) typeDef(t *typeDef) {
 			g.field(f)
 		}
 		g.implementations(t)
+		g.oneOf(t)
 	case ast.Union:
 		if len(t.members) == 0 {
 			g.add(t.pos, "Union type %s must define one or more member types.", t.name)
@@ -153,6 +154,21 @@ func (g *graphqlErrors) typeDef(t *typeDef) {
 			seen[v.name] = true
 		}
 		t.values = values
+	}
+}
+
+// oneOf checks the fields of a @oneOf input object: each may be the one that is left out (section 3.10.1).
+func (g *graphqlErrors) oneOf(t *typeDef) {
+	if !t.oneOf() {
+		return
+	}
+	for _, f := range t.fields {
+		switch {
+		case f.typ.NonNull:
+			g.add(f.pos, "Field %s of a @oneOf input object must be nullable: only one of its fields is given.", f.coordinate())
+		case f.value != nil:
+			g.add(f.pos, "Field %s of a @oneOf input object cannot have a default value: only one of its fields is given.", f.coordinate())
+		}
 	}
 }
 

@@ -75,6 +75,7 @@ func (m *merger) checkMerged() {
 		m.checkReferred(t)
 	}
 	m.checkDefaults()
+	m.checkAppliedMerged()
 }
 
 // checkReferred demands that the interfaces and members of a type are interfaces and objects, and that it holds what its interfaces promise.

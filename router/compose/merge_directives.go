@@ -36,7 +36,7 @@ func (m *merger) mergeApplied(out *[]*directive, sources []appliedAt, coordinate
 				carried[c.name] = c
 				order = append(order, c.name)
 			}
-			n := &directive{name: c.name, fed: c.fed, args: knownArgs(c.def, d.args), pos: d.pos}
+			n := &directive{name: c.name, fed: c.fed, args: orderedArgs(c.def, d.args), pos: d.pos}
 			if c.fed == "context" {
 				n.args = []*argument{{name: "name", value: stringValue(m.schemas[s.subgraph].name + "__" + d.str("name"))}}
 			}
@@ -74,6 +74,9 @@ func (m *merger) mergeApplied(out *[]*directive, sources []appliedAt, coordinate
 			*out = append(*out, mergeListSize(list))
 		case c.repeatable:
 			*out = append(*out, distinct(list)...)
+		case repeatedIn(each[name]) >= 0:
+			// A subgraph's own version of the specification may allow what that of the supergraph does not.
+			m.errorf(codeInvalidGraphQL, []int{repeatedIn(each[name])}, "The directive \"@%s\" is applied more than once to %q, and is not repeatable in the supergraph: the latest version of its specification that is linked defines it so.", name, coordinate)
 		default:
 			chosen := mostFrequent(list)
 			m.hintArguments(name, coordinate, chosen, each[name])
@@ -82,8 +85,19 @@ func (m *merger) mergeApplied(out *[]*directive, sources []appliedAt, coordinate
 	}
 }
 
-// knownArgs drops arguments that the definition in the supergraph does not have, and gives the others in its order.
-func knownArgs(def *directiveDef, args []*argument) []*argument {
+// repeatedIn returns a subgraph that applies a directive more than once, -1 when none does.
+func repeatedIn(list []appliedDirective) int {
+	for i, d := range list {
+		if i > 0 && list[i-1].subgraph == d.subgraph {
+			return d.subgraph
+		}
+	}
+	return -1
+}
+
+// orderedArgs returns arguments in the order of the definition in the supergraph, and after them those that it does not
+// have, for [merger.checkAppliedMerged] to refuse.
+func orderedArgs(def *directiveDef, args []*argument) []*argument {
 	var out []*argument
 	for _, a := range def.args {
 		for _, g := range args {
@@ -91,6 +105,11 @@ func knownArgs(def *directiveDef, args []*argument) []*argument {
 				out = append(out, g)
 				break
 			}
+		}
+	}
+	for _, g := range args {
+		if def.arg(g.name) == nil {
+			out = append(out, g)
 		}
 	}
 	return out
@@ -137,49 +156,6 @@ func maxWeight(list []*directive) *directive {
 		}
 	}
 	return best
-}
-
-// mergeListSize merges @listSize: the largest assumed size, all slicing arguments and sized fields, and
-// requireOneSlicingArgument only where all ask for it.
-func mergeListSize(list []*directive) *directive {
-	out := &directive{name: list[0].name, fed: list[0].fed}
-	for _, arg := range []string{"assumedSize", "slicingArguments", "sizedFields", "requireOneSlicingArgument"} {
-		var merged *ast.Value
-		for _, d := range list {
-			v := d.arg(arg)
-			if v == nil || v.Kind == ast.NullValue {
-				continue
-			}
-			switch {
-			case merged == nil:
-				merged = v
-			case arg == "assumedSize":
-				a, _ := strconv.Atoi(v.Raw)
-				b, _ := strconv.Atoi(merged.Raw)
-				if a > b {
-					merged = v
-				}
-			case arg == "requireOneSlicingArgument":
-				if v.Raw == "false" {
-					merged = v
-				}
-			default:
-				var items []*ast.Value
-				seen := map[string]bool{}
-				for _, s := range append(strings0(merged), strings0(v)...) {
-					if !seen[s] {
-						seen[s] = true
-						items = append(items, stringValue(s))
-					}
-				}
-				merged = listValue(items)
-			}
-		}
-		if merged != nil {
-			out.args = append(out.args, &argument{name: arg, value: merged})
-		}
-	}
-	return out
 }
 
 // maxClauses bounds how far requirements are multiplied out.
@@ -351,11 +327,18 @@ func (m *merger) mergeExecutableDirectives() {
 	}
 }
 
+// ownDirective reports whether a directive is one of GraphQL itself, or of the specifications that a supergraph is written
+// in: subgraphs may define it, and cannot change it.
+func ownDirective(name string) bool {
+	if name == "defer" || name == "stream" || name == "link" || strings.HasPrefix(name, "link__") || strings.HasPrefix(name, "join__") {
+		return true
+	}
+	return slices.ContainsFunc(builtInDirectives(), func(d *directiveDef) bool { return d.name == name })
+}
+
 func (m *merger) mergeExecutable(name string) {
-	for _, builtIn := range builtInDirectives() {
-		if builtIn.name == name {
-			return
-		}
+	if ownDirective(name) {
+		return
 	}
 	sources := make([]*directiveDef, len(m.schemas))
 	args := make([][]*argDef, len(m.schemas))

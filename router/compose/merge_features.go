@@ -1,6 +1,9 @@
 package compose
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -49,7 +52,7 @@ func (m *merger) prepareFeatures() bool {
 	for _, d := range builtInDirectives() {
 		if d.name == "deprecated" || d.name == "specifiedBy" {
 			for i, s := range m.schemas {
-				if have := s.directives[d.name]; have != nil && within(have.locations, d.locations) {
+				if s.directives[d.name] != nil {
 					m.carried[i][d.name] = &carriedDirective{name: d.name, def: d}
 				}
 			}
@@ -66,19 +69,6 @@ func (m *merger) prepareFeatures() bool {
 	m.linkJoined(uses)
 	m.carryComposed()
 	return len(m.c.errors) == 0
-}
-
-func within(small, large []ast.DirectiveLocation) bool {
-	for _, l := range small {
-		found := false
-		for _, o := range large {
-			found = found || l == o
-		}
-		if !found {
-			return false
-		}
-	}
-	return true
 }
 
 // directiveUses gives, per subgraph, the Federation directives that are applied, and the names they have there.
@@ -322,7 +312,9 @@ func (m *merger) carryLinked(identity string, list []composed) {
 			latest = c
 		}
 	}
-	feat := &mergedFeature{identity: identity, version: latest.link.version, purpose: latest.link.purpose}
+	// Without a purpose, whatever the subgraphs say: a router that does not know the specification must be able to serve the
+	// supergraph, in which the directives change no answer.
+	feat := &mergedFeature{identity: identity, version: latest.link.version, as: m.freeFeatureName(latest.link.name)}
 	m.features = append(m.features, feat)
 	defs := map[string]composed{}
 	var order []string
@@ -348,6 +340,26 @@ func (m *merger) carryLinked(identity string, list []composed) {
 			if o.name == name && o.link.version.major == c.link.version.major {
 				m.carried[o.subgraph][name] = &carriedDirective{name: name, def: c.def, feature: feat, repeatable: c.def.repeatable}
 			}
+		}
+	}
+}
+
+// freeFeatureName returns under which name a specification is linked when another one has its own already, "" when none has.
+func (m *merger) freeFeatureName(own string) string {
+	taken := map[string]bool{"link": true, "join": true}
+	for _, f := range m.features {
+		name := f.as
+		if name == "" {
+			name = f.identity[strings.LastIndexByte(f.identity, '/')+1:]
+		}
+		taken[name] = true
+	}
+	if !taken[own] {
+		return ""
+	}
+	for n := 0; ; n++ {
+		if name := "_" + strconv.Itoa(n) + own; !taken[name] {
+			return name
 		}
 	}
 }

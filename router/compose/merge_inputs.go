@@ -1,6 +1,8 @@
 package compose
 
 import (
+	"slices"
+
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -24,6 +26,7 @@ func (m *merger) mergeInput(t *typeDef) {
 			with = append(with, i)
 		}
 	}
+	oneOf := m.mergeOneOf(t, with)
 	for _, f := range append([]*fieldDef(nil), t.fields...) {
 		sources := make([]*fieldDef, len(types))
 		var missing, having, needed []int
@@ -59,6 +62,9 @@ func (m *merger) mergeInput(t *typeDef) {
 		}
 		t.removeField(f.name)
 	}
+	if oneOf {
+		m.checkOneOf(t, with)
+	}
 	if len(t.fields) == 0 {
 		m.errorf(codeEmptyMergedInput, with, "None of the fields of input object type %q are consistently defined in all the subgraphs defining that type. As only fields common to all subgraphs are merged, this would result in an empty type.", t.name)
 	}
@@ -83,4 +89,42 @@ func (m *merger) mergeInputField(f *fieldDef, sources []*fieldDef) {
 	m.addJoinFields(f, sources, same, nil)
 	m.mergeApplied(&f.applied, applied, f.coordinate())
 	f.value = m.mergeDefault(f.coordinate(), "Input field", codeInputFieldDefaultMismatch, has, values, at)
+}
+
+// oneOf reports whether an input object takes exactly one of its fields (GraphQL specification, September 2025, section
+// 3.10.1). A schema may define the directive itself, as those did that are older than the specification of it.
+func (t *typeDef) oneOf() bool {
+	return t.kind == ast.InputObject && slices.ContainsFunc(t.applied, func(d *directive) bool { return d.name == oneOfDirective })
+}
+
+// mergeOneOf makes an input object take exactly one field where some subgraph says so: what it takes then, all take.
+func (m *merger) mergeOneOf(t *typeDef, with []int) bool {
+	var say, silent []int
+	for _, i := range with {
+		if m.sources[t.name][i].oneOf() {
+			say = append(say, i)
+		} else {
+			silent = append(silent, i)
+		}
+	}
+	if len(say) == 0 {
+		return false
+	}
+	if len(silent) > 0 {
+		m.hintf(hintInconsistentOneOf, with, "Input object %q takes exactly one of its fields in the supergraph, since it has @oneOf in %s, although it has none in %s.", t.name, m.subgraphList(say), m.subgraphList(silent))
+	}
+	if !t.oneOf() { // a linked specification may carry it already
+		t.applied = append(t.applied, &directive{name: oneOfDirective})
+	}
+	return true
+}
+
+// checkOneOf demands that all fields of a @oneOf input object can be left out: a subgraph that has the type without the
+// directive may want some of them.
+func (m *merger) checkOneOf(t *typeDef, with []int) {
+	for _, f := range t.fields {
+		if f.typ != nil && f.typ.NonNull {
+			m.errorf(codeInvalidGraphQL, with, "Field %q of the @oneOf input object %q must be nullable in all subgraphs, since only one of its fields is given: make it nullable, or take @oneOf off the type.", f.coordinate(), t.name)
+		}
+	}
 }

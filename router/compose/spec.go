@@ -95,6 +95,9 @@ const (
 	contextValueType = "ContextFieldValue"
 )
 
+// oneOfDirective is the directive of input objects that take exactly one field.
+const oneOfDirective = "oneOf"
+
 // features lists the directives of Federation 2 as their definitions were introduced.
 // Source: the Federation documentation, "Federation directives" and "Federation version changelog".
 func features() []feature {
@@ -153,8 +156,7 @@ func mustDirective(sdl string) *directiveDef {
 	return d
 }
 
-// builtInDirectives are those of the GraphQL specification, section 3.13. @oneOf is not among them: what the published
-// composition takes as built in is the October 2021 edition.
+// builtInDirectives are those of the GraphQL specification of September 2025, section 3.13.
 func builtInDirectives() []*directiveDef {
 	var out []*directiveDef
 	for _, sdl := range []string{
@@ -162,6 +164,7 @@ func builtInDirectives() []*directiveDef {
 		`directive @include(if: Boolean!) on FIELD | FRAGMENT_SPREAD | INLINE_FRAGMENT`,
 		`directive @deprecated(reason: String = "No longer supported") on FIELD_DEFINITION | ENUM_VALUE | ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION`,
 		`directive @specifiedBy(url: String!) on SCALAR`,
+		`directive @oneOf on INPUT_OBJECT`,
 	} {
 		d := mustDirective(sdl)
 		d.builtIn, d.generated = true, false

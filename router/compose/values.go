@@ -2,6 +2,7 @@ package compose
 
 import (
 	"math/big"
+	"strconv"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -33,6 +34,9 @@ func (s *schema) validValue(v *ast.Value, typ *ast.Type) bool {
 		return (v.Kind == ast.EnumValue || isString(v)) && t.value(v.Raw) != nil
 	case ast.InputObject:
 		if v.Kind != ast.ObjectValue {
+			return false
+		}
+		if t.oneOf() && (len(v.Children) != 1 || v.Children[0].Value.Kind == ast.NullValue) {
 			return false
 		}
 		for _, c := range v.Children {
@@ -128,6 +132,9 @@ func sameValue(a, b *ast.Value) bool {
 	if isString(a) && isString(b) {
 		return a.Raw == b.Raw
 	}
+	if number(a) && number(b) {
+		return sameNumber(a.Raw, b.Raw)
+	}
 	if a.Kind != b.Kind {
 		return false
 	}
@@ -155,6 +162,18 @@ func sameValue(a, b *ast.Value) bool {
 		return true
 	}
 	return a.Raw == b.Raw
+}
+
+func number(v *ast.Value) bool { return v.Kind == ast.IntValue || v.Kind == ast.FloatValue }
+
+// sameNumber reports whether two literals are the same number of double precision.
+func sameNumber(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, errX := strconv.ParseFloat(a, 64)
+	y, errY := strconv.ParseFloat(b, 64)
+	return errX == nil && errY == nil && x == y
 }
 
 func sameDefault(a, b *ast.Value) bool {

@@ -128,8 +128,8 @@ func (o *overlaps) shapes(fields []*ast.Field) {
 		}
 		first := group[0]
 		for _, f := range group[1:] {
-			if f.Definition != nil && first.Definition != nil && !o.alike(first.Definition.Type, f.Definition.Type) {
-				o.conflict(first, f, fmt.Sprintf("they return conflicting types %q and %q", first.Definition.Type, f.Definition.Type))
+			if a, b := typeOf(first), typeOf(f); a != nil && b != nil && !o.alike(a, b) {
+				o.conflict(first, f, fmt.Sprintf("they return conflicting types %q and %q", a, b))
 				break
 			}
 		}
@@ -137,6 +137,18 @@ func (o *overlaps) shapes(fields []*ast.Field) {
 			o.shapes(sub)
 		}
 	}
+}
+
+// typeOf returns the type of a field, nil where it has no definition. The library has __typename as a String that may be
+// null, and it is a String! (section 4.1).
+func typeOf(f *ast.Field) *ast.Type {
+	switch {
+	case f.Definition == nil:
+		return nil
+	case f.Name == "__typename":
+		return ast.NonNullNamedType("String", nil)
+	}
+	return f.Definition.Type
 }
 
 // alike reports whether values of two types have one shape: the same lists and nulls, and the same scalar or enum, or
@@ -212,7 +224,27 @@ func sameArguments(a, b ast.ArgumentList) bool {
 	}
 	for _, x := range a {
 		y := b.ForName(x.Name)
-		if y == nil || x.Value.String() != y.Value.String() {
+		if y == nil || !sameValue(x.Value, y.Value) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameValue reports whether two literals are the same value: the fields of an input object have no order.
+func sameValue(a, b *ast.Value) bool {
+	if a.Kind == ast.BlockValue && b.Kind == ast.StringValue || a.Kind == ast.StringValue && b.Kind == ast.BlockValue {
+		return a.Raw == b.Raw
+	}
+	if a.Kind != b.Kind || a.Raw != b.Raw || len(a.Children) != len(b.Children) {
+		return false
+	}
+	for i, x := range a.Children {
+		y := b.Children[i].Value
+		if a.Kind == ast.ObjectValue {
+			y = b.Children.ForName(x.Name)
+		}
+		if y == nil || !sameValue(x.Value, y) {
 			return false
 		}
 	}

@@ -28,7 +28,7 @@ func checked(t *testing.T, schema *ast.Schema, query string) (valid, ours, their
 	if err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
-	if errs := validator.ValidateWithRules(schema, doc, specifiedRules()); len(errs) > 0 {
+	if errs := validator.ValidateWithRules(schema, doc, specifiedRules(true)); len(errs) > 0 {
 		return false, false, false, ""
 	}
 	errs, refused := checkOverlaps(schema, doc)

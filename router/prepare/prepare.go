@@ -60,7 +60,7 @@ type Prepared struct {
 	Hash    string // of the text, for logs
 	Errors  gqlerror.List
 
-	schema    *ast.Schema
+	inputs    *inputs
 	variables []variable
 	uploads   []string  // scalars whose values are files
 	variants  *variants // nil where all requests have the same program
@@ -69,7 +69,7 @@ type Prepared struct {
 // Options shape a preparer.
 type Options struct {
 	Limits Limits
-	// NoIntrospection refuses __schema and __type.
+	// NoIntrospection refuses __schema and __type, and keeps suggestions of what the schema has out of messages.
 	NoIntrospection bool
 	// Uploads names the scalars whose values are files.
 	Uploads []string
@@ -83,6 +83,7 @@ type Preparer struct {
 	authorise *authorise.Rules
 	options   Options
 	rules     *rules.Rules
+	inputs    *inputs
 	cache     *cache
 }
 
@@ -93,7 +94,7 @@ func New(sg *supergraph.Supergraph, options Options) (*Preparer, error) {
 		return nil, fmt.Errorf("prepare to plan: %w", err)
 	}
 	options.Limits = options.Limits.defaults()
-	p := &Preparer{sg: sg, planner: planner, authorise: authorise.New(sg), options: options, rules: specifiedRules()}
+	p := &Preparer{sg: sg, planner: planner, authorise: authorise.New(sg), options: options, rules: specifiedRules(!options.NoIntrospection), inputs: newInputs(sg.API())}
 	p.cache = newCache(p.prepare, options.Limits.PreparedBytes)
 	return p, nil
 }
@@ -148,7 +149,11 @@ func (p *Preparer) prepare(query, name string) *Prepared {
 	if p.options.NoIntrospection && introspects(doc) {
 		return refusal("INTROSPECTION_DISABLED", "Introspection is switched off here: read the schema where it is published.")
 	}
-	out := &Prepared{Kind: kindOf(op), Name: op.Name, Hash: hashOf(query), schema: p.sg.API(), variables: compileVariables(op), uploads: p.options.Uploads}
+	variables, wrong := compileVariables(p.inputs, op)
+	if wrong != nil {
+		return &Prepared{Errors: coded(wrong, "GRAPHQL_VALIDATION_FAILED")}
+	}
+	out := &Prepared{Kind: kindOf(op), Name: op.Name, Hash: hashOf(query), inputs: p.inputs, variables: variables, uploads: p.options.Uploads}
 	defers, refused := findDeferral(doc, op)
 	if refused != nil {
 		return refused
@@ -236,13 +241,6 @@ func introspects(doc *ast.QueryDocument) bool {
 		}
 	}
 	return false
-}
-
-// specifiedRules gives the rules of validation but for the one that [checkOverlaps] checks.
-func specifiedRules() *rules.Rules {
-	r := rules.NewDefaultRules()
-	r.RemoveRule(rules.OverlappingFieldsCanBeMergedRule.Name)
-	return r
 }
 
 // parseCode tells what the parser's limits refuse from what is no GraphQL.

@@ -3,6 +3,7 @@ package prepare
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -25,18 +26,22 @@ type variable struct {
 	column   int
 }
 
-func compileVariables(op *ast.OperationDefinition) []variable {
+// compileVariables reads what an operation declares. Its defaults are coerced here, once.
+func compileVariables(in *inputs, op *ast.OperationDefinition) ([]variable, error) {
 	out := make([]variable, len(op.VariableDefinitions))
 	for i, v := range op.VariableDefinitions {
 		out[i] = variable{name: v.Variable, typ: v.Type}
-		if v.DefaultValue != nil {
-			out[i].fallback = literal(v.DefaultValue)
-		}
 		if v.Position != nil {
 			out[i].line, out[i].column = v.Position.Line, v.Position.Column
 		}
+		if v.DefaultValue != nil {
+			var err error
+			if out[i].fallback, err = in.coerce(&out[i], literal(v.DefaultValue)); err != nil {
+				return nil, err
+			}
+		}
 	}
-	return out
+	return out, nil
 }
 
 // Values are the coerced variables of a request. It can be used again for another.
@@ -77,7 +82,7 @@ func (p *Prepared) Coerce(v *Values, raw []byte) gqlerror.List {
 		from := len(v.text)
 		switch {
 		case at.to > 0:
-			c := coercer{schema: p.schema, variable: def, values: v, path: v.path[:0], uploads: p.uploads}
+			c := coercer{inputs: p.inputs, variable: def, values: v, path: v.path[:0], uploads: p.uploads}
 			var err *gqlerror.Error
 			s := jsontext.Scanner{Data: raw[at.from:at.to]}
 			if err = c.value(&s, def.typ, 0); err != nil {
@@ -160,7 +165,7 @@ func (d *variable) fail(format string, a ...any) *gqlerror.Error {
 
 // coercer reads one variable's value and appends what it is coerced to.
 type coercer struct {
-	schema   *ast.Schema
+	inputs   *inputs
 	variable *variable
 	values   *Values
 	path     []step
@@ -203,7 +208,7 @@ func (c *coercer) value(s *jsontext.Scanner, t *ast.Type, depth int) *gqlerror.E
 	if t.Elem != nil {
 		return c.list(s, t, depth)
 	}
-	def := c.schema.Types[t.NamedType]
+	def := c.inputs.schema.Types[t.NamedType]
 	switch {
 	case def == nil:
 		return c.fail("the type %s is not known.", t.NamedType)
@@ -215,15 +220,27 @@ func (c *coercer) value(s *jsontext.Scanner, t *ast.Type, depth int) *gqlerror.E
 		return c.fail("it is not JSON.")
 	}
 	if def.Kind == ast.Enum {
+		name := c.enumName(raw)
 		for _, v := range def.EnumValues {
-			if len(raw) == len(v.Name)+2 && raw[0] == '"' && string(raw[1:len(raw)-1]) == v.Name {
-				c.write(raw...)
+			if v.Name == string(name) {
+				c.write('"')
+				c.write(name...)
+				c.write('"')
 				return nil
 			}
 		}
 		return c.fail("it must be one of the values of %s.", def.Name)
 	}
 	return c.scalar(raw, def)
+}
+
+// enumName returns what a JSON string says, nil for another value. It holds until the next name is read.
+func (c *coercer) enumName(raw []byte) []byte {
+	if raw[0] != '"' {
+		return nil
+	}
+	c.values.name = jsontext.AppendText(c.values.name[:0], raw[1:len(raw)-1])
+	return c.values.name
 }
 
 func (c *coercer) list(s *jsontext.Scanner, t *ast.Type, depth int) *gqlerror.Error {
@@ -310,7 +327,7 @@ func (c *coercer) object(s *jsontext.Scanner, def *ast.Definition, depth int) *g
 		case c.values.seen[base+i]:
 		case f.DefaultValue != nil:
 			c.name(f.Name, count == 0)
-			c.write(literal(f.DefaultValue)...)
+			c.write(c.inputs.fallback(f)...)
 			count++
 		case f.Type.NonNull:
 			c.path = append(c.path, step{field: f.Name})
@@ -356,6 +373,9 @@ func (c *coercer) scalar(raw []byte, def *ast.Definition) *gqlerror.Error {
 		if raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
 			return c.fail("it must be a number.")
 		}
+		if !finite(raw) {
+			return c.fail("it must be a number of double precision: it is too large.")
+		}
 	case "String":
 		if raw[0] != '"' {
 			return c.fail("it must be a string.")
@@ -378,6 +398,15 @@ func (c *coercer) scalar(raw []byte, def *ast.Definition) *gqlerror.Error {
 	}
 	c.write(raw...)
 	return nil
+}
+
+// finite reports whether a JSON number is one of double precision (GraphQL specification, section 3.5.2).
+func finite(raw []byte) bool {
+	if len(raw) < 300 && bytes.IndexByte(raw, 'e') < 0 && bytes.IndexByte(raw, 'E') < 0 {
+		return true
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	return err == nil && !math.IsInf(f, 0)
 }
 
 // literal writes a constant of the GraphQL language as JSON.

@@ -25,7 +25,11 @@ func FuzzCoerce(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	p := &Prepared{schema: schema, variables: compileVariables(doc.Operations[0])}
+	variables, wrong := compileVariables(newInputs(schema), doc.Operations[0])
+	if wrong != nil {
+		f.Fatal(wrong)
+	}
+	p := &Prepared{inputs: newInputs(schema), variables: variables}
 	f.Add([]byte(`{"i":1e0,"f":2,"s":"\u00e9","b":true,"id":7,"e":"A","l":[[1],null,2],"in":{"n":{"one":{"a":1}}},"any":{"a":[1,"x",null]}}`))
 	f.Add([]byte(`{"\u0069":null,"f":-0.5e-3,"in":{"s":"","d":null},"id":"x","l":3}`))
 	f.Add([]byte(`{"in":{"one":{"a":1,"b":"x"}}}`))

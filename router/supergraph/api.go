@@ -30,6 +30,10 @@ func apiSchema(doc *ast.SchemaDocument, sg *Supergraph, names *resolver) (*ast.S
 	}
 	out.Schema = ast.SchemaDefinitionList{schema}
 	full := validator.PreludeDocument()
+	if d := full.Directives.ForName("defer"); d != nil {
+		// The library has the condition as one that may be null (incremental delivery, "@defer").
+		d.Arguments.ForName("if").Type = ast.NonNullNamedType("Boolean", nil)
+	}
 	full.Merge(out)
 	return validator.ValidateSchemaDocument(full)
 }
@@ -41,7 +45,7 @@ type apiBuilder struct {
 
 func (a *apiBuilder) definition(t *Type, def *ast.Definition) *ast.Definition {
 	d := *def
-	d.Directives = a.kept(def.Directives)
+	d.Directives = a.kept(def.Directives, ast.DirectiveLocation(def.Kind))
 	d.Interfaces, d.Types, d.Fields, d.EnumValues, d.TypePositions = nil, nil, nil, nil, nil
 	for _, name := range def.Interfaces {
 		if a.visible(name) {
@@ -60,7 +64,7 @@ func (a *apiBuilder) definition(t *Type, def *ast.Definition) *ast.Definition {
 	for i, v := range def.EnumValues {
 		if !t.Values[i].Inaccessible {
 			value := *v
-			value.Directives = a.kept(v.Directives)
+			value.Directives = a.kept(v.Directives, ast.LocationEnumValue)
 			d.EnumValues = append(d.EnumValues, &value)
 		}
 	}
@@ -74,14 +78,14 @@ func (a *apiBuilder) definition(t *Type, def *ast.Definition) *ast.Definition {
 
 func (a *apiBuilder) field(model *Field, def *ast.FieldDefinition) *ast.FieldDefinition {
 	f := *def
-	f.Directives = a.kept(def.Directives)
+	f.Directives = a.kept(def.Directives, ast.LocationFieldDefinition)
 	f.Arguments = nil
 	for i, arg := range def.Arguments {
 		if model.Arguments[i].Inaccessible || !a.visible(arg.Type.Name()) {
 			continue
 		}
 		kept := *arg
-		kept.Directives = a.kept(arg.Directives)
+		kept.Directives = a.kept(arg.Directives, ast.LocationArgumentDefinition)
 		f.Arguments = append(f.Arguments, &kept)
 	}
 	return &f
@@ -92,16 +96,40 @@ func (a *apiBuilder) visible(name string) bool {
 	return t == nil || !t.Inaccessible
 }
 
-// kept are the applied directives that mean something to clients.
-func (a *apiBuilder) kept(ds ast.DirectiveList) ast.DirectiveList {
+// kept returns the applied directives that mean something to clients at a location: those of GraphQL itself, where GraphQL
+// has them and with the argument that it gives them. A supergraph may define them otherwise.
+func (a *apiBuilder) kept(ds ast.DirectiveList, at ast.DirectiveLocation) ast.DirectiveList {
 	var out ast.DirectiveList
 	for _, d := range ds {
-		switch d.Name {
-		case "deprecated", "specifiedBy", "oneOf":
-			out = append(out, d)
+		argument := ""
+		switch {
+		case out.ForName(d.Name) != nil:
+			continue
+		case d.Name == "deprecated" && deprecable(at):
+			argument = "reason"
+		case d.Name == "specifiedBy" && at == ast.LocationScalar && d.Arguments.ForName("url") != nil:
+			argument = "url"
+		case d.Name == "oneOf" && at == ast.LocationInputObject:
+		default:
+			continue
 		}
+		own := *d
+		own.Arguments = nil
+		if given := d.Arguments.ForName(argument); given != nil {
+			own.Arguments = ast.ArgumentList{given}
+		}
+		out = append(out, &own)
 	}
 	return out
+}
+
+// deprecable reports whether what stands at a location of a schema can be deprecated.
+func deprecable(at ast.DirectiveLocation) bool {
+	switch at {
+	case ast.LocationFieldDefinition, ast.LocationEnumValue, ast.LocationArgumentDefinition, ast.LocationInputFieldDefinition:
+		return true
+	}
+	return false
 }
 
 // executable reports whether clients may use a directive of the supergraph in their operations.
@@ -128,7 +156,7 @@ func (a *apiBuilder) directiveDefinition(def *ast.DirectiveDefinition) *ast.Dire
 	d.Arguments = nil
 	for _, arg := range def.Arguments {
 		kept := *arg
-		kept.Directives = a.kept(arg.Directives)
+		kept.Directives = a.kept(arg.Directives, ast.LocationArgumentDefinition)
 		d.Arguments = append(d.Arguments, &kept)
 	}
 	return &d

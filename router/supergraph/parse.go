@@ -128,7 +128,7 @@ func (r *reader) machinery(name string) bool {
 	case joinSpec, apolloSpecs + "link", apolloSpecs + "core":
 		return true
 	}
-	return strings.HasPrefix(name, "link__") || strings.HasPrefix(name, "core__")
+	return strings.HasPrefix(name, "link__")
 }
 
 func (r *reader) readTypes(doc *ast.SchemaDocument) error {
