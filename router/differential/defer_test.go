@@ -17,7 +17,6 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/prepare"
@@ -150,7 +149,7 @@ func deferring(r *rand.Rand, text string) string {
 
 // compareDeferred asks one operation with all the values that it has for its variables, in both forms.
 func (w *world) compareDeferred(c *counts, op operation) error {
-	doc, invalid := gqlparser.LoadQueryWithRules(w.sg.API(), op.text, rules.NewDefaultRules())
+	doc, invalid := gqlparser.LoadQueryWithRules(w.sg.API(), op.text, referenceRules())
 	if len(invalid) > 0 {
 		c.invalid.Add(1)
 		return nil

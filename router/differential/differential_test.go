@@ -18,7 +18,6 @@ import (
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/execute"
@@ -201,7 +200,7 @@ func smallest(g *generator, w *world, op operation, n int) (*world, operation) {
 
 // compare asks one operation with all the values that it has for its variables.
 func (w *world) compare(c *counts, op operation, n int) error {
-	doc, invalid := gqlparser.LoadQueryWithRules(w.sg.API(), op.text, rules.NewDefaultRules())
+	doc, invalid := gqlparser.LoadQueryWithRules(w.sg.API(), op.text, referenceRules())
 	if len(invalid) > 0 {
 		c.invalid.Add(1)
 		c.mu.Lock()

@@ -15,7 +15,6 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/execute"
@@ -215,7 +214,7 @@ func (s *services) answer(sub *service, body []byte) ([]byte, error) {
 	doc := sub.asked[request.Query]
 	if doc == nil {
 		var invalid error
-		parsed, errs := gqlparser.LoadQueryWithRules(sub.schema, request.Query, rules.NewDefaultRules())
+		parsed, errs := gqlparser.LoadQueryWithRules(sub.schema, request.Query, referenceRules())
 		if len(errs) > 0 {
 			invalid = errs
 		}

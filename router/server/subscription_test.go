@@ -275,12 +275,12 @@ func TestEventStreamOfAQuery(t *testing.T) {
 	}
 }
 
-// TestSubscriptionOfNothing asks no subgraph, since nothing is left to be asked.
-func TestSubscriptionOfNothing(t *testing.T) {
+// TestConditionalSubscriptionIsRefused holds that no stream opens for a subscription whose root field may be left out.
+func TestConditionalSubscriptionIsRefused(t *testing.T) {
 	t.Parallel()
 	_, _, url := following(t, nil)
-	l := listen(t, url, `subscription($on: Boolean! = false) { productChanged(id: 1) @include(if: $on) { name } }`)
-	l.hear(`next {"data":{}}`)
+	l := listen(t, url, `subscription($on: Boolean! = true) { productChanged(id: 1) @include(if: $on) { name } }`)
+	l.hearPart(`"code":"GRAPHQL_VALIDATION_FAILED"`, "@include")
 	l.hear("complete")
 	l.hearEnd()
 }
