@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/routertest"
 	"github.com/lethe/lethe/router/supergraph"
 )
 
@@ -26,6 +27,7 @@ func TestAuditOperationsPlan(t *testing.T) {
 			t.Parallel()
 			var suite struct {
 				Supergraph string
+				Subgraphs  []routertest.Subgraph
 				Tests      []struct {
 					Query    string
 					Expected struct{ Errors bool }
@@ -46,6 +48,11 @@ func TestAuditOperationsPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			schemas := map[string]string{}
+			for _, s := range suite.Subgraphs {
+				schemas[s.Name] = s.SDL
+			}
+			requests := routertest.NewRequests(t, schemas)
 			for _, c := range suite.Tests {
 				doc, errs := gqlparser.LoadQueryWithRules(sg.API(), c.Query, rules.NewDefaultRules())
 				if len(errs) > 0 {
@@ -60,6 +67,9 @@ func TestAuditOperationsPlan(t *testing.T) {
 						t.Errorf("%s: %v", c.Query, err)
 					}
 					continue
+				}
+				if err := requests.Check(got); err != nil {
+					t.Errorf("%s: %v", c.Query, err)
 				}
 				t.Logf("%s\n%s", c.Query, got)
 			}

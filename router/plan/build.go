@@ -275,7 +275,7 @@ func (b *builder) add(at *site, v *vertex, sc *scope, it *item, types typeSet, g
 }
 
 // conditions returns the types under whose conditions an item is asked: none where it can be asked of the objects as they
-// stand, the interface that it is selected on where that alone has a type for all that the item leads to.
+// stand, the interface that it is selected on where the item leads to more from that than from each of the types.
 func (b *builder) conditions(at *selection, v *vertex, it *item, types typeSet) []*typeNode {
 	if at.static != nil && (!at.static.abstract || v.object) {
 		return []*typeNode{nil}
@@ -291,7 +291,7 @@ func (b *builder) conditions(at *selection, v *vertex, it *item, types typeSet) 
 	} else if t := v.static; t != nil && t.abstract && v.types.within(types) && b.askable(t, v, it, own) {
 		return []*typeNode{t}
 	}
-	if !it.leaf && own != nil && own == byInterface(v, types, it) && !b.search.sameSources(v, types, it) {
+	if !it.leaf && own != nil && own == byInterface(v, types, it) && b.search.narrows(v, types, it, own) {
 		return []*typeNode{it.decl}
 	}
 	out := make([]*typeNode, 0, len(types))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/routertest"
 	"github.com/lethe/lethe/router/supergraph"
 )
 
@@ -42,6 +43,8 @@ func TestDeferDifferential(t *testing.T) {
 		if err != nil {
 			t.Fatalf("seed %d: %v", n, err)
 		}
+		u := newUniverse(sg)
+		u.requests = routertest.NewRequests(t, sdls(subgraphs))
 		for range 10 {
 			query := randomQuery(r, sg.API())
 			doc, invalid := gqlparser.LoadQueryWithRules(sg.API(), query, rules.NewDefaultRules())
@@ -52,7 +55,7 @@ func TestDeferDifferential(t *testing.T) {
 			doc.Operations[0].SelectionSet = deferring(r, doc.Operations[0].SelectionSet, &count)
 			operations++
 			parts += count
-			if err := compareDeferred(newUniverse(sg), planner, sg.API(), doc); err != nil && !errors.Is(err, errRefused) {
+			if err := compareDeferred(u, planner, sg.API(), doc); err != nil && !errors.Is(err, errRefused) {
 				for _, s := range subgraphs {
 					t.Logf("# subgraph %s\n%s", s.Name, s.SDL[len(federationLink):])
 				}
@@ -100,6 +103,9 @@ func compareDeferred(u *universe, planner *plan.Planner, api *ast.Schema, doc *a
 		return errRefused
 	case err != nil:
 		return err
+	}
+	if err := u.requests.Check(p); err != nil {
+		return fmt.Errorf("%w\n%s", err, p)
 	}
 	vars := map[string]bool{"x": true, "y": false}
 	const never = 1 << 63

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/routertest"
 	"github.com/lethe/lethe/router/supergraph"
 )
 
@@ -53,6 +54,7 @@ func TestDifferential(t *testing.T) {
 			t.Fatalf("seed %d: %v", n, err)
 		}
 		u := newUniverse(sg)
+		u.requests = routertest.NewRequests(t, sdls(subgraphs))
 		for range 20 {
 			query := randomQuery(r, sg.API())
 			doc, invalid := gqlparser.LoadQueryWithRules(sg.API(), query, rules.NewDefaultRules())
@@ -89,6 +91,9 @@ func compare(u *universe, planner *plan.Planner, api *ast.Schema, doc *ast.Query
 			return errRefused
 		}
 		return err
+	}
+	if err := u.requests.Check(p); err != nil {
+		return fmt.Errorf("%w\n%s", err, p)
 	}
 	if again := askedTwice(u.sg, p); len(again) > 0 {
 		return fmt.Errorf("asked more than once: %s\n%s", strings.Join(again, ", "), p)

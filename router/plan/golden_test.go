@@ -12,6 +12,7 @@ import (
 
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/routertest"
 	"github.com/lethe/lethe/router/supergraph"
 )
 
@@ -77,14 +78,15 @@ func golden(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	requests := routertest.NewRequests(t, sdls(subgraphs))
 	var out strings.Builder
 	got := ""
 	for _, s := range sections {
 		switch s.kind {
 		case "operation":
-			got = planText(t, sg, planner, s.text)
+			got = planText(t, sg, planner, requests, s.text)
 			for range 3 {
-				if again := planText(t, sg, planner, s.text); again != got {
+				if again := planText(t, sg, planner, requests, s.text); again != got {
 					t.Errorf("%s: planned twice, two plans:\n%s\n%s", s.title, got, again)
 				}
 			}
@@ -106,7 +108,7 @@ func golden(t *testing.T, file string) {
 	}
 }
 
-func planText(t *testing.T, sg *supergraph.Supergraph, planner *plan.Planner, text string) string {
+func planText(t *testing.T, sg *supergraph.Supergraph, planner *plan.Planner, requests *routertest.Requests, text string) string {
 	t.Helper()
 	doc, errs := gqlparser.LoadQueryWithRules(sg.API(), text, rules.NewDefaultRules())
 	if len(errs) > 0 {
@@ -120,5 +122,17 @@ func planText(t *testing.T, sg *supergraph.Supergraph, planner *plan.Planner, te
 	if err != nil {
 		return "refused: " + err.Error()
 	}
+	if err := requests.Check(p); err != nil {
+		t.Errorf("%s\n%v", text, err)
+	}
 	return strings.TrimSpace(p.String())
+}
+
+// sdls returns the schemas of subgraphs by name.
+func sdls(subgraphs []compose.Subgraph) map[string]string {
+	out := map[string]string{}
+	for _, s := range subgraphs {
+		out[s.Name] = s.SDL
+	}
+	return out
 }

@@ -203,6 +203,14 @@ func (s *search) uniform(v *vertex, class typeSet, it *item) bool {
 	return s.sameSources(v, class, it)
 }
 
+// narrows reports whether an item leads to fewer types from objects of some type of a class than a source of it says.
+func (s *search) narrows(v *vertex, class typeSet, it *item, src *sourceNode) bool {
+	return slices.ContainsFunc(class, func(t typeID) bool {
+		f := s.g.field(t, it.name)
+		return f != nil && f.sources[v.subgraph] != nil && f.sources[v.subgraph].out != src.out
+	})
+}
+
 // sameSources reports whether an item leads from objects of all types of a class to the same type in a vertex's subgraph, and
 // none of them provides anything.
 func (s *search) sameSources(v *vertex, class typeSet, it *item) bool {

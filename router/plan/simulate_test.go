@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lethe/lethe/router/plan"
+	"github.com/lethe/lethe/router/routertest"
 	"github.com/lethe/lethe/router/supergraph"
 )
 
@@ -18,6 +19,8 @@ type universe struct {
 	sg *supergraph.Supergraph
 	// graphs are the subgraphs by name.
 	graphs map[string]supergraph.GraphID
+	// requests checks what subgraphs are asked.
+	requests *routertest.Requests
 }
 
 // thing is an object of the universe.
