@@ -29,6 +29,10 @@ type Failure struct {
 	Code    string
 	Message string // completes "Service NAME "
 	Cause   error  // for the log
+	// Status is the HTTP status of an answer that was none of GraphQL, 0 for another failure.
+	Status int
+	// RetryAfter is in how many seconds the subgraph said with such a status that it may be asked again. It counts above zero.
+	RetryAfter int
 }
 
 // Error implements error.
@@ -109,6 +113,19 @@ func extensionsOf(code, service string) json.RawMessage {
 	return append(b, '}')
 }
 
+// extensions returns those of an error about a failure. The status stands where clients of other gateways look for it.
+func (f *Failure) extensions(service string) json.RawMessage {
+	b := extensionsOf(f.Code, service)
+	if f.Status == 0 {
+		return b
+	}
+	b = strconv.AppendInt(append(b[:len(b)-1], `,"http":{"status":`...), int64(f.Status), 10)
+	if f.RetryAfter > 0 {
+		b = strconv.AppendInt(append(b, `,"retryAfter":`...), int64(f.RetryAfter), 10)
+	}
+	return append(b, "}}"...)
+}
+
 // maxPlaces bounds at how many places it is said that a fetch of deferred parts gave no answer.
 const maxPlaces = 100
 
@@ -139,7 +156,7 @@ func (r *run) failed(f *fetch, s *scratch, err error) {
 		r.addError(responseError{
 			message:    "Service " + f.subgraph + " " + failure.Message + ".",
 			path:       at,
-			extensions: extensionsOf(failure.Code, f.subgraph),
+			extensions: failure.extensions(f.subgraph),
 			fetch:      f.id, failure: true, guessed: len(at) > len(path),
 		})
 	}

@@ -40,6 +40,8 @@ type Response struct {
 	Body []byte
 	// ContentType and ContentEncoding are valid until the next request.
 	ContentType, ContentEncoding string
+	// RetryAfter is the header of that name of an answer with a status of 300 or more.
+	RetryAfter string
 }
 
 // TooLargeError is a body of more than the limit.

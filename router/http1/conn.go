@@ -133,7 +133,7 @@ func (k *conn) exchange(ctx context.Context, req *Request, into []byte) (out ans
 		err = errors.Join(errSurplus, err) // most likely what stood behind a response before
 	}
 	if err == nil {
-		out.Status, out.ContentType, out.ContentEncoding = h.status, k.contentType, k.encoding
+		out.Status, out.ContentType, out.ContentEncoding, out.RetryAfter = h.status, k.contentType, k.encoding, h.retryAfter
 		out.Body, out.keep, err = k.readBody(into, &h, req)
 	}
 	if err == nil && !h.toEnd() {

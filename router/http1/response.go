@@ -15,6 +15,8 @@ type head struct {
 	chunked bool
 	keep    bool
 	mark    mark
+	// retryAfter is the header of that name, of an answer that is no success.
+	retryAfter string
 }
 
 // mark is what a response says of the request that it answers.
@@ -135,6 +137,10 @@ func (k *conn) parseHead(text []byte) (head, error) {
 				} else {
 					h.mark = markRight
 				}
+			}
+		case len("retry-after"):
+			if h.status >= http.StatusMultipleChoices && is(name, "retry-after") {
+				h.retryAfter = string(value)
 			}
 		case len("content-encoding"):
 			if is(name, "content-encoding") {

@@ -177,7 +177,7 @@ func (q *request) readCoded(w http.ResponseWriter, r *http.Request, coding strin
 
 // unpack has a subgraph's answer read without its coding.
 func unpack(resp *http.Response) error {
-	coding := resp.Header.Get("Content-Encoding")
+	coding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding")))
 	if coding == "" || coding == "identity" {
 		return nil
 	}

@@ -53,7 +53,7 @@ func (h *hosts) plain(u *url.URL) *plainHost {
 		})
 		h.byHost[u.Host] = client
 	}
-	head := "POST " + u.RequestURI() + " HTTP/1.1\r\nHost: " + u.Host + "\r\nUser-Agent: lethe-router\r\nContent-Type: " + plainJSON + "\r\nAccept: " + plainJSON + "\r\n"
+	head := "POST " + u.RequestURI() + " HTTP/1.1\r\nHost: " + u.Host + "\r\nUser-Agent: lethe-router\r\nContent-Type: " + plainJSON + "\r\nAccept: " + plainJSON + "\r\nAccept-Encoding: identity\r\n"
 	return &plainHost{client: client, head: []byte(head)}
 }
 
@@ -113,7 +113,15 @@ func (s *subgraphs) post(ctx context.Context, to *subgraph, call execute.Call, b
 	if err != nil {
 		return resp.Body, err
 	}
-	return resp.Body, acceptable(resp.Status, resp.ContentType, resp.Body)
+	body, unread := resp.Body, false
+	if resp.ContentEncoding != "" && resp.ContentEncoding != "identity" {
+		plain, err := inflated(body[len(into):], resp.ContentEncoding, s.limit)
+		if unread = err != nil; unread && resp.Status < http.StatusMultipleChoices {
+			return body, err
+		}
+		body = append(body[:len(into)], plain...)
+	}
+	return body, acceptable(answerHead{resp.Status, resp.ContentType, resp.RetryAfter}, body, unread)
 }
 
 func appendHeader(b []byte, name, value string) []byte {

@@ -10,12 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/lethe/lethe/router/buffers"
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/http1"
 	"github.com/lethe/lethe/router/plan"
@@ -157,57 +155,7 @@ func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, i
 	if err := http1.Answers(resp.Header, header); err != nil {
 		return into, err
 	}
-	if err := unpack(resp); err != nil {
-		return into, err
-	}
-	if into, err = readAll(into, resp, s.limit, call.Buffers); err != nil {
-		return into, err
-	}
-	return into, acceptable(resp.StatusCode, resp.Header.Get("Content-Type"), into)
-}
-
-// acceptable tells by an error what is none of a subgraph's answers. GraphQL errors come with any status; what does not
-// look like them is none, and a subgraph that refuses the router has nothing to say to the client.
-func acceptable(status int, contentType string, body []byte) error {
-	if status >= 300 && (!isResponse(contentType, body) || status == http.StatusUnauthorized || status == http.StatusForbidden) {
-		return fmt.Errorf("status %d", status)
-	}
-	return nil
-}
-
-func isResponse(contentType string, body []byte) bool {
-	return strings.Contains(contentType, "json") && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) && bytes.Contains(body, []byte(`"errors"`))
-}
-
-func readAll(into []byte, resp *http.Response, limit int64, from *buffers.List[byte]) ([]byte, error) {
-	if n := resp.ContentLength; n > limit {
-		return into, &tooLargeError{limit}
-	} else if n > 0 && int64(cap(into)) < n+1 {
-		into = from.Room(into, int(n+1))
-	}
-	for {
-		if len(into) == cap(into) {
-			into = from.Room(into, max(512, len(into)))
-		}
-		n, err := resp.Body.Read(into[len(into):cap(into)])
-		into = into[:len(into)+n]
-		if int64(len(into)) > limit {
-			return into, &tooLargeError{limit}
-		}
-		if errors.Is(err, io.EOF) {
-			return into, nil
-		}
-		if err != nil {
-			return into, fmt.Errorf("read the answer: %w", err)
-		}
-	}
-}
-
-// tooLargeError is an answer that is larger than the limit.
-type tooLargeError struct{ limit int64 }
-
-func (e *tooLargeError) Error() string {
-	return fmt.Sprintf("the answer has more than %d bytes", e.limit)
+	return s.readAnswer(into, resp, call.Buffers)
 }
 
 // classify says what a client may know of why a subgraph gave no answer.
@@ -215,7 +163,10 @@ func classify(err error) *execute.Failure {
 	var large *tooLargeError
 	var larger *http1.TooLargeError
 	var timeout net.Error
+	var refused *statusError
 	switch {
+	case errors.As(err, &refused):
+		return &execute.Failure{Code: execute.CodeUnavailable, Message: "is not available: its part of the response is missing", Cause: err, Status: refused.head.status, RetryAfter: refused.retryAfter(time.Now())}
 	case errors.As(err, &large) || errors.As(err, &larger):
 		return &execute.Failure{Code: execute.CodeInvalidResponse, Message: "answered with more than is taken: ask for less at once", Cause: err}
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():

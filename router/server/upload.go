@@ -177,10 +177,7 @@ func (s *subgraphs) sendForm(ctx context.Context, to *subgraph, call execute.Cal
 	if err := http1.Answers(resp.Header, header); err != nil {
 		return into, err
 	}
-	if into, err = readAll(into, resp, s.limit, call.Buffers); err != nil {
-		return into, err
-	}
-	return into, acceptable(resp.StatusCode, resp.Header.Get("Content-Type"), into)
+	return s.readAnswer(into, resp, call.Buffers)
 }
 
 // read reads a request in whatever form it is sent.

@@ -118,7 +118,9 @@ func lost(err error) *execute.Failure {
 	case errors.Is(err, upstream.ErrOpening) || errors.Is(err, context.DeadlineExceeded):
 		return &execute.Failure{Code: execute.CodeTimeout, Message: "did not take the subscription in time: subscribe again", Cause: err}
 	case errors.As(err, &status) && status.Status < http.StatusInternalServerError:
-		return &execute.Failure{Code: execute.CodeUnavailable, Message: "does not take subscriptions", Cause: err}
+		return &execute.Failure{Code: execute.CodeUnavailable, Message: "does not take subscriptions", Cause: err, Status: status.Status}
+	case errors.As(err, &status):
+		return &execute.Failure{Code: execute.CodeUnavailable, Message: "is not available any more: subscribe again", Cause: err, Status: status.Status}
 	}
 	return &execute.Failure{Code: execute.CodeUnavailable, Message: "is not available any more: subscribe again", Cause: err}
 }
