@@ -6,12 +6,10 @@ package chassis
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +32,11 @@ type Service struct {
 	Run []func(ctx context.Context) error
 	// Metrics are exposed on /metrics beside those of the process.
 	Metrics []prometheus.Collector
+	// Stop, where not nil, says how the service stops. It is asked when it is told to.
+	Stop func() Stop
+	// Leave, where not nil, is called when the port has closed: what lasts as long as its client ends then, so that the
+	// client goes elsewhere. [Stopping] tells handlers of the same.
+	Leave func()
 }
 
 // Check is a named condition of readiness.
@@ -42,11 +45,9 @@ type Check struct {
 	Probe func(ctx context.Context) error
 }
 
-// drain is how long requests under way may take once a service is told to stop.
-const drain = 1500 * time.Millisecond
-
-// Serve runs s on ln until ctx is done or one of its loops fails, then stops: no new requests, those under way get a
-// moment to finish, then the loops end. It closes ln. The error is nil after a stop that ctx asked for.
+// Serve runs s on ln until ctx is done or one of its loops fails, then stops as [Stop] says: /ready answers no, the port
+// closes, requests under way have their time, and then the loops end. It closes ln. The error is nil after a stop that ctx
+// asked for.
 func Serve(ctx context.Context, log *slog.Logger, ln net.Listener, s *Service) error {
 	log = log.With("service", s.Name)
 	registry := prometheus.NewRegistry()
@@ -63,70 +64,12 @@ func Serve(ctx context.Context, log *slog.Logger, ln net.Listener, s *Service) e
 	if s.Handler != nil {
 		mux.Handle("/", s.Handler)
 	}
-	return run(ctx, log, ln, mux, s.Run)
+	return run(ctx, log, ln, mux, s)
 }
 
-// ServeHandler is Serve for a handler that brings its own /health, /ready and /metrics, as the router does.
-func ServeHandler(ctx context.Context, log *slog.Logger, ln net.Listener, h http.Handler, loops ...func(context.Context) error) error {
-	return run(ctx, log, ln, h, loops)
-}
-
-func run(ctx context.Context, log *slog.Logger, ln net.Listener, h http.Handler, loops []func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stopping := ctx.Done()
-	server := &http.Server{
-		Handler: h,
-		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.Background(), stoppingKey{}, stopping)
-		},
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
-	var (
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		first error
-	)
-	fail := func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if first == nil {
-			first = err
-		}
-		cancel()
-	}
-	for _, loop := range loops {
-		wg.Go(func() {
-			if err := loop(ctx); err != nil && !errors.Is(err, context.Canceled) {
-				fail(err)
-			}
-		})
-	}
-	wg.Go(func() {
-		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			fail(fmt.Errorf("serve HTTP on %s: %w", ln.Addr(), err))
-		}
-	})
-	<-ctx.Done()
-	stop, done := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer done()
-	if err := server.Shutdown(stop); err != nil {
-		_ = server.Close()
-	}
-	wg.Wait()
-	return first
-}
-
-type stoppingKey struct{}
-
-// Stopping gives a channel that is closed when the service that serves a request is told to stop: what would last for ever
-// ends then, while other requests have a moment to finish. It is nil, and never ready, outside [Serve].
-func Stopping(ctx context.Context) <-chan struct{} {
-	c, _ := ctx.Value(stoppingKey{}).(<-chan struct{})
-	return c
+// ServeHandler is Serve for a service whose handler brings its own /health, /ready and /metrics, as the router does.
+func ServeHandler(ctx context.Context, log *slog.Logger, ln net.Listener, s *Service) error {
+	return run(ctx, log, ln, s.Handler, s)
 }
 
 type status struct {

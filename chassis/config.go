@@ -4,7 +4,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -31,7 +34,7 @@ func (e *Env) lookup(name string) (string, bool) {
 }
 
 func (e *Env) fail(name, want string) {
-	e.errs = append(e.errs, fmt.Errorf("%s %s", name, want))
+	e.Refuse(fmt.Errorf("%s %s", name, want))
 }
 
 // String gives a variable, or otherwise where it is not set.
@@ -58,7 +61,7 @@ func (e *Env) URL(name, what string, schemes ...string) string {
 		return ""
 	}
 	u, err := url.Parse(v)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Hostname() == "" || !isPort(u.Port()) {
 		e.fail(name, "is not a URL: it must hold "+what)
 		return ""
 	}
@@ -69,6 +72,15 @@ func (e *Env) URL(name, what string, schemes ...string) string {
 	}
 	e.fail(name, "must start with "+strings.Join(schemes, ":// or ")+"://")
 	return ""
+}
+
+// isPort reports whether text is a port that can be connected to, or empty.
+func isPort(text string) bool {
+	if text == "" {
+		return true
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
 }
 
 // Key gives a variable that must hold at least n bytes of secret in base64.
@@ -125,6 +137,70 @@ func (e *Env) Bool(name string, otherwise bool) bool {
 		return otherwise
 	}
 	return b
+}
+
+// Refuse notes what is wrong with a variable that was read in another way; nil for nothing.
+func (e *Env) Refuse(err error) {
+	if err != nil && !slices.ContainsFunc(e.errs, func(known error) bool { return known.Error() == err.Error() }) {
+		e.errs = append(e.errs, err) // once, however often the variable is read
+	}
+}
+
+// Listen gives a variable that must hold an address to listen on, HOST:PORT, of which the host may be left out.
+func (e *Env) Listen(name, otherwise string) string {
+	v := e.String(name, otherwise)
+	if err := CheckListen(v); err != nil {
+		e.Refuse(fmt.Errorf("%s %w", name, err))
+		return otherwise
+	}
+	return v
+}
+
+// CheckListen returns what is wrong with an address to listen on, nil for nothing.
+func CheckListen(address string) error {
+	const want = "it must be HOST:PORT, such as :8080 or 127.0.0.1:8080"
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("is %q: %s", address, want)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+		return fmt.Errorf("is %q: its port must be a number from 0 to 65535", address)
+	}
+	if !isHost(host) {
+		return fmt.Errorf("is %q: %s", address, want)
+	}
+	return nil
+}
+
+// isHost reports whether text may be an IP address or the name of a host, or is empty.
+func isHost(text string) bool {
+	if text == "" {
+		return true
+	}
+	if _, err := netip.ParseAddr(text); err == nil {
+		return true
+	}
+	labels := strings.Split(strings.TrimSuffix(text, "."), ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || strings.IndexFunc(label, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+		}) >= 0 {
+			return false
+		}
+	}
+	return strings.Trim(labels[len(labels)-1], "0123456789") != "" // else it is an IP address that is not right
+}
+
+// Address gives a variable that must be set to HOST:PORT, where something else listens.
+func (e *Env) Address(name, what string) string {
+	v := e.Required(name, what)
+	if v == "" {
+		return ""
+	}
+	if host, port, err := net.SplitHostPort(v); err != nil || host == "" || port == "0" || CheckListen(v) != nil {
+		e.fail(name, fmt.Sprintf("is %q: it must hold %s", v, what))
+	}
+	return v
 }
 
 // Err gives all that was wrong, or nil.

@@ -12,6 +12,8 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
+
+	"github.com/lethe/lethe/chassis"
 )
 
 // Options say how to reach Temporal.
@@ -51,13 +53,14 @@ func Dial(ctx context.Context, o Options) (client.Client, error) {
 }
 
 // Worker gives a loop for a service that works off a task queue until its context is done. Register adds the workflows
-// and activities. BuildID, when set, makes it a versioned worker of a deployment named after the queue: it gets no work
+// and activities. Told to stop it takes no more work, and what it has under way has [chassis.StopTimeout] to end; what is
+// cut then Temporal gives to another worker. BuildID, when set, makes it a versioned worker of a deployment named after the queue: it gets no work
 // until that version is made current.
 func Worker(c client.Client, queue, buildID string, register func(worker.Registry)) func(context.Context) error {
 	return func(ctx context.Context) error {
 		fatal := make(chan error, 1)
 		o := worker.Options{
-			WorkerStopTimeout: time.Second,
+			WorkerStopTimeout: chassis.StopTimeout(ctx),
 			OnFatalError:      func(err error) { fatal <- err },
 		}
 		if buildID != "" {

@@ -27,7 +27,8 @@ const (
 	maxComplexity      = 50_000
 	maxRepresentations = 2_000
 	cachedQueries      = 2_000
-	timeout            = 60 * time.Second
+	// Timeout is how long a query or mutation may take.
+	Timeout = 60 * time.Second
 	// maxStreams is how many subscriptions a process follows at once.
 	maxStreams = 5_000
 )

@@ -363,7 +363,7 @@ func TestTimes(t *testing.T) {
 				}
 			}
 		}
-		for kind, lasts := range map[ast.Operation]time.Duration{ast.Query: timeout, ast.Mutation: timeout, ast.Subscription: 24 * time.Hour} {
+		for kind, lasts := range map[ast.Operation]time.Duration{ast.Query: Timeout, ast.Mutation: Timeout, ast.Subscription: 24 * time.Hour} {
 			ctx, cancel := context.WithCancel(t.Context())
 			ctx = graphql.WithOperationContext(ctx, &graphql.OperationContext{Operation: &ast.OperationDefinition{Operation: kind}})
 			began := time.Now()

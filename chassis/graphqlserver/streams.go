@@ -29,7 +29,24 @@ const (
 // webSocket serves the graphql-transport-ws protocol to the router. The identity is that of the request which opens the
 // socket, signed over an empty body.
 func webSocket() graphql.Transport {
-	return gqltransport.Websocket{InitTimeout: initWithin, PingPongInterval: keepAlive}
+	return untilStopped{gqltransport.Websocket{InitTimeout: initWithin, PingPongInterval: keepAlive}}
+}
+
+// untilStopped is a transport whose connections end when the service stops: a socket lasts as long as its client.
+type untilStopped struct{ graphql.Transport }
+
+// Do implements [graphql.Transport].
+func (u untilStopped) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	go func() {
+		select {
+		case <-chassis.Stopping(ctx):
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	u.Transport.Do(w, r.WithContext(ctx), exec)
 }
 
 // eventStream serves operations as server-sent events: the distinct connections mode of the GraphQL over SSE protocol, a
@@ -149,7 +166,7 @@ func newBounds(streams int) *bounds { return &bounds{make(chan struct{}, streams
 
 func (b *bounds) around(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
-		ctx, cancel := context.WithTimeout(ctx, timeout)
+		ctx, cancel := context.WithTimeout(ctx, Timeout)
 		respond := next(ctx)
 		return func(ctx context.Context) *graphql.Response {
 			defer cancel()

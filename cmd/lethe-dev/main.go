@@ -15,24 +15,35 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := start(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
+	first, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	second, cut := context.WithCancel(context.Background())
+	again := make(chan os.Signal, 1)
+	context.AfterFunc(first, func() {
+		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+		stop()
+		<-again
+		signal.Stop(again) // a third one ends the process as it stands
+		cut()
+	})
+	code := start(first, second, os.Args[1:], os.Stdout, os.Stderr)
 	os.Exit(code)
 }
 
-// start reads the command line and runs until ctx is done. It gives the exit code: 2 for a mistake of the caller.
-func start(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// start reads the command line and runs until ctx is done; requests under way are then waited for until atOnce is. It gives
+// the exit code: 2 for a mistake of the caller.
+func start(ctx, atOnce context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := readOptions(args, stdout)
 	if err == nil {
-		err = run(ctx, o, os.LookupEnv, stdout, stderr)
+		err = run(ctx, atOnce, o, os.LookupEnv, stdout, stderr)
 	}
 	var mistake usageError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.As(err, &mistake):
-		_, _ = fmt.Fprintf(stderr, "lethe-dev: %s\n", string(mistake))
+		for line := range strings.SplitSeq(string(mistake), "\n") {
+			_, _ = fmt.Fprintf(stderr, "lethe-dev: %s\n", line)
+		}
 		return 2
 	default:
 		_, _ = fmt.Fprintf(stderr, "lethe-dev: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -58,7 +69,7 @@ func readOptions(args []string, stdout io.Writer) (commandLine, error) {
 		_, _ = fmt.Fprintln(stdout, "lethe-dev: all of Lethe in one process, for development\n\nFlags:")
 		fs.SetOutput(stdout)
 		fs.PrintDefaults()
-		_, _ = fmt.Fprintln(stdout, "\nMONGODB_URI, REDIS_URL and TEMPORAL_ADDRESS name servers to use in place of the embedded ones.")
+		_, _ = fmt.Fprintln(stdout, "\nMONGODB_URI, REDIS_URL and TEMPORAL_ADDRESS name servers to use in place of the embedded ones.\nSHUTDOWN_TIMEOUT is how long requests under way may take once lethe-dev is told to stop; told again it stops at once.")
 	}
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

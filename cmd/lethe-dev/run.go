@@ -15,12 +15,12 @@ import (
 	"github.com/lethe/lethe/cmd/internal/process"
 )
 
-// stopWithin bounds how long a stop takes. What is cut off then loses nothing: every store journals what it
-// acknowledged.
+// stopWithin bounds how long a stop takes once the requests under way are answered. What is cut off then loses nothing: every
+// store journals what it acknowledged, and Temporal repeats what an activity did not end.
 const stopWithin = 1900 * time.Millisecond
 
 // run starts everything, says so, and stops everything when ctx is done.
-func run(ctx context.Context, o commandLine, lookup func(string) (string, bool), stdout, stderr io.Writer) (err error) {
+func run(ctx, atOnce context.Context, o commandLine, lookup func(string) (string, bool), stdout, stderr io.Writer) (err error) {
 	began := time.Now()
 	p := ports{o.base}
 	if err := p.free(); err != nil {
@@ -50,8 +50,8 @@ func run(ctx context.Context, o commandLine, lookup func(string) (string, bool),
 	}
 	out.line("lethe-dev: starting on ports %d to %d, %s", o.base, o.base+portCount-1, where)
 
-	all := &group{log: log, cancelled: ctx}
-	defer func() { err = errors.Join(err, all.stop()) }()
+	all := &group{log: log, out: out}
+	defer func() { err = errors.Join(err, all.stop(atOnce)) }()
 	infra, err := startServers(ctx, log, out, dir, p, lookup)
 	all.servers = infra
 	if err != nil {
@@ -86,15 +86,21 @@ func overlay(settings map[string]string, lookup func(string) (string, bool)) fun
 
 // group is all that runs, so that it can be stopped together.
 type group struct {
-	log       *slog.Logger
-	cancelled context.Context //nolint:containedctx // the life of the process itself
-	servers   *servers
+	log     *slog.Logger
+	out     *steps
+	servers *servers
 
 	mu     sync.Mutex
+	doors  served // that people come through: requests under way there need all the others
+	behind served
+	fail   chan error
+}
+
+// served are services that stop together.
+type served struct {
 	wg     sync.WaitGroup
 	cancel []context.CancelFunc
 	opened []*process.Opened
-	fail   chan error
 }
 
 func (g *group) failed() chan error {
@@ -107,38 +113,57 @@ func (g *group) failed() chan error {
 }
 
 // serve runs a service on ln until the group stops.
-func (g *group) serve(opened *process.Opened, ln net.Listener) {
+func (g *group) serve(opened *process.Opened, ln net.Listener, to *served) {
 	failed := g.failed()
 	ctx, cancel := context.WithCancel(context.Background())
 	g.mu.Lock()
-	g.cancel = append(g.cancel, cancel)
-	g.opened = append(g.opened, opened)
+	to.cancel = append(to.cancel, cancel)
+	to.opened = append(to.opened, opened)
 	g.mu.Unlock()
-	g.wg.Go(func() {
+	to.wg.Go(func() {
 		if err := opened.Serve(ctx, g.log, ln); err != nil {
 			failed <- fmt.Errorf("%s stopped: %w", opened.Service.Name, err)
 		}
 	})
 }
 
-// stop ends the services, then closes their connections, then ends the servers, all within stopWithin.
-func (g *group) stop() error {
-	deadline := time.Now().Add(stopWithin)
+// end tells services to stop, and returns a channel that is closed when they have.
+func (g *group) end(s *served) <-chan struct{} {
 	g.mu.Lock()
-	for _, cancel := range g.cancel {
+	for _, cancel := range s.cancel {
 		cancel()
 	}
 	g.mu.Unlock()
 	quiet := make(chan struct{})
-	go func() { g.wg.Wait(); close(quiet) }()
+	go func() { s.wg.Wait(); close(quiet) }()
+	return quiet
+}
+
+// stop waits for the requests under way, or until atOnce is done. Then it ends the services behind them, closes all
+// connections, and ends the servers, within stopWithin.
+func (g *group) stop(atOnce context.Context) error {
+	answered := g.end(&g.doors)
+	slow := time.NewTimer(time.Second)
+	defer slow.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-answered:
+			waiting = false
+		case <-atOnce.Done():
+			waiting = false
+		case <-slow.C:
+			g.out.line("lethe-dev: waiting for requests under way; stop it again to cut them")
+		}
+	}
+	deadline := time.Now().Add(stopWithin)
 	select {
-	case <-quiet:
+	case <-g.end(&g.behind):
 	case <-time.After(time.Until(deadline) - 500*time.Millisecond):
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), deadline.Add(-300*time.Millisecond))
 	defer cancel()
 	var wg sync.WaitGroup
-	for _, o := range g.opened {
+	for _, o := range append(g.doors.opened, g.behind.opened...) {
 		wg.Go(func() {
 			if err := o.Close(ctx); err != nil {
 				g.log.Debug("close", "service", o.Service.Name, "error", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,15 +122,34 @@ func listenAndOpen(ctx context.Context, log *slog.Logger, all *group, env *chass
 	return open(ctx, log, all, env, o, ln)
 }
 
+// stopBehind is how what stands behind the doors stops, when no request needs it any more.
+func stopBehind() chassis.Stop { return chassis.Stop{Timeout: time.Second} }
+
 func open(ctx context.Context, log *slog.Logger, all *group, env *chassis.Env, o opener, ln net.Listener) error {
+	timeout := env.Duration("SHUTDOWN_TIMEOUT", 0, time.Millisecond, 24*time.Hour)
 	if err := env.Err(); err != nil {
-		return errors.Join(usageError("the environment is not right: "+err.Error()), ln.Close())
+		return errors.Join(usageError(err.Error()), ln.Close())
 	}
 	opened, err := o.Open(ctx, log)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	all.serve(opened, ln)
+	switch o.(type) {
+	case *process.Router, *process.Console:
+		own := opened.Service.Stop
+		opened.Service.Stop = func() chassis.Stop {
+			how := chassis.DefaultStop()
+			if own != nil {
+				how = own()
+			}
+			how.Timeout = cmp.Or(timeout, how.Timeout)
+			return how
+		}
+		all.serve(opened, ln, &all.doors)
+	default:
+		opened.Service.Stop = stopBehind
+		all.serve(opened, ln, &all.behind)
+	}
 	return nil
 }
 

@@ -15,6 +15,7 @@ var buildID string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := command.Main(ctx, command.System{Lookup: os.LookupEnv, Stdout: os.Stdout, Stderr: os.Stderr, BuildID: buildID}, os.Args[1:])
 	stop()
 	os.Exit(code)

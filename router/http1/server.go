@@ -49,6 +49,7 @@ type Listener struct {
 	mu      sync.Mutex
 	conns   map[*serving]struct{}
 	closing atomic.Bool
+	leaving atomic.Bool // connections close after the request that they are at
 	open    sync.WaitGroup
 }
 
@@ -122,10 +123,15 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
+// Retire has connections close after the request that they are at, or after their next, while new ones are still accepted:
+// their clients then find the way to another process.
+func (l *Listener) Retire() { l.leaving.Store(true) }
+
 // Close stops accepting. Connections that wait for a request are closed; [Listener.Drain] waits for the others.
 func (l *Listener) Close() error {
 	l.mu.Lock()
 	l.closing.Store(true)
+	l.leaving.Store(true)
 	for s := range l.conns {
 		s.wake()
 	}
@@ -136,8 +142,8 @@ func (l *Listener) Close() error {
 }
 
 // Drain closes the listener and waits until the requests under way are answered, or ctx is done: then their connections
-// are closed.
-func (l *Listener) Drain(ctx context.Context) {
+// are closed. It returns how many had to be.
+func (l *Listener) Drain(ctx context.Context) (cut int) {
 	_ = l.Close()
 	ended := make(chan struct{})
 	go func() { l.open.Wait(); close(ended) }()
@@ -147,9 +153,11 @@ func (l *Listener) Drain(ctx context.Context) {
 		l.mu.Lock()
 		for s := range l.conns {
 			_ = s.conn.Close()
+			cut++
 		}
 		l.mu.Unlock()
 	}
+	return cut
 }
 
 // serving is a connection that is served here.
@@ -188,7 +196,7 @@ func (s *serving) run() {
 		Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: s.conn.RemoteAddr().String(),
 		URL: &url.URL{Path: s.listener.options.Path}, RequestURI: s.listener.options.Path,
 	}).WithContext(context.WithValue(context.Background(), http.LocalAddrContextKey, s.conn.LocalAddr()))
-	s.out.conn, s.out.header = s.conn, http.Header{}
+	s.out.conn, s.out.header, s.out.leaving = s.conn, http.Header{}, &s.listener.leaving
 	s.until.set, s.out.until.set = s.conn.SetReadDeadline, s.conn.SetWriteDeadline
 	for {
 		head := s.readHead()
@@ -397,7 +405,6 @@ func (s *serving) answer(n int) bool {
 	s.body.rest = s.buf[s.from : s.from+n]
 	s.req.Body, s.req.ContentLength = &s.body, int64(n)
 	s.out.reset()
-	s.out.closing = s.listener.closing.Load()
 	if !s.handle() {
 		return false
 	}

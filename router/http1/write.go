@@ -7,13 +7,15 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // writer is the response. It implements http.ResponseWriter.
 type writer struct {
 	conn    net.Conn
-	closing bool
+	leaving *atomic.Bool // whether connections close after what they are at
+	closing bool         // whether this one does
 	header  http.Header
 	status  int
 	body    []byte // what was written so far
@@ -239,7 +241,7 @@ func (w *writer) prepare(length int) []byte {
 	if len(w.header) > 0 {
 		h = appendFields(h, w.header)
 	}
-	if w.closing {
+	if w.closing = w.leaving.Load(); w.closing {
 		h = append(h, "Connection: close\r\n"...)
 	}
 	switch {

@@ -2,6 +2,7 @@ package reload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lethe/lethe/router/server"
+	"github.com/lethe/lethe/router/settings"
 	"github.com/lethe/lethe/router/watch"
 )
 
@@ -53,17 +55,28 @@ func (w *Watcher) all() []string {
 	return out
 }
 
-// ReadConfig reads the router's configuration from a file.
+// InFile returns what is wrong with a configuration with the file's name before each line.
+func InFile(file string, found settings.Problems) error {
+	lines := make([]error, len(found))
+	for i, p := range found {
+		lines[i] = fmt.Errorf("%s: %w", file, p)
+	}
+	return errors.Join(lines...)
+}
+
+// ReadConfig reads the router's configuration from a file. The error has a line for each mistake in it, in which case what is
+// right of it is returned all the same.
 func ReadConfig(file string) (server.Config, error) {
 	text, err := readFile(file, maxConfig)
 	if err != nil {
 		return server.Config{}, err
 	}
 	c, err := server.ReadConfig(text)
-	if err != nil {
-		return c, fmt.Errorf("%s: %w", file, err)
+	var found settings.Problems
+	if errors.As(err, &found) {
+		return c, InFile(file, found)
 	}
-	return c, nil
+	return c, err
 }
 
 // Run has the router take what changes, until ctx is done. What is not right is refused by the router, which logs and

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lethe/lethe/chassis"
 	"github.com/lethe/lethe/router/cors"
 	"github.com/lethe/lethe/router/prepare"
 	"github.com/lethe/lethe/router/settings"
@@ -32,6 +33,7 @@ type Config struct {
 	// Overrides are by label, in percent.
 	Overrides map[string]float64 `yaml:"overrides" doc:"In how many of a hundred requests each label of a progressive @override is active, by the label. Labels percent(x) say it themselves."`
 
+	Shutdown         Shutdown         `yaml:"shutdown" doc:"How the router stops when it is told to (SIGTERM)."`
 	PersistedQueries PersistedQueries `yaml:"persistedQueries" doc:"Operations that clients register by their hash."`
 	Compression      Compression      `yaml:"compression" doc:"Which responses are compressed."`
 	Uploads          Uploads          `yaml:"uploads" doc:"Files that clients send."`
@@ -72,6 +74,19 @@ type Subgraphs struct {
 	Subscriptions map[string]SubgraphSubscriptions `yaml:"subscriptions" doc:"How subscriptions reach each subgraph, by its name."`
 
 	timeout time.Duration
+}
+
+// Shutdown says how the router stops. What the command line and the environment say goes before it.
+type Shutdown struct {
+	Notice  settings.Duration `yaml:"notice" doc:"How long /ready answers 503 before the port closes, so that load balancers send nothing more: \"5s\" by default. It may be \"0s\"."`
+	Timeout settings.Duration `yaml:"timeout" doc:"How long requests under way may take from when the port closes: by default as long as timeout lets one take, and a second to send the answer."`
+
+	notice, timeout time.Duration
+}
+
+func (s *Shutdown) complete(check *settings.Check, request time.Duration) {
+	s.notice = check.DurationOrZero("shutdown.notice", s.Notice, chassis.NoNotice)
+	s.timeout = check.Duration("shutdown.timeout", s.Timeout, request+time.Second)
 }
 
 // ReadConfig reads a YAML file. The error is [settings.Problems], with every mistake in it.
@@ -125,6 +140,7 @@ func (c Config) complete() (Config, error) {
 	c.cors = c.CORS.Compile(check)
 	c.Compression.complete(check)
 	c.Uploads.complete(check)
+	c.Shutdown.complete(check, c.timeout)
 	c.TrustedDocuments.complete(check)
 	return c, check.Problems.Err()
 }

@@ -108,14 +108,25 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Run builds a router and serves it on ln until ctx is done; requests under way get a moment to finish.
+// Run builds a router and serves it on ln until ctx is done; requests under way are then answered, as [Server.Stop] says.
 func Run(ctx context.Context, ln net.Listener, o Options) error {
 	s, err := New(o)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	defer s.Close()
-	return chassis.ServeHandler(ctx, o.Log, s.Front(ln), s, s.StopWith)
+	return chassis.ServeHandler(ctx, o.Log, s.Front(ln), s.Service())
+}
+
+// Service returns the router as a service with its own /health, /ready and /metrics, to which loops may be added.
+func (s *Server) Service() *chassis.Service {
+	return &chassis.Service{Name: "router", Handler: s, Stop: s.Stop, Leave: s.Leave}
+}
+
+// Stop returns how the configuration in force has the router stop. The notice is [chassis.NoNotice] where it does not say it.
+func (s *Server) Stop() chassis.Stop {
+	c := s.config()
+	return chassis.Stop{Notice: c.Shutdown.notice, Timeout: c.Shutdown.timeout}
 }
 
 // Front gives a listener that answers most of the requests to /graphql at once, at a fraction of what net/http takes, and
@@ -129,13 +140,9 @@ func (s *Server) Front(ln net.Listener) net.Listener {
 // drain is how long requests under way may take when the router is closed.
 const drain = 1500 * time.Millisecond
 
-// StopWith ends the subscriptions when ctx is done, so that their clients go elsewhere: a server that stops waits for what
-// is under way.
-func (s *Server) StopWith(ctx context.Context) error {
-	<-ctx.Done()
-	s.streams.stop(errStopping)
-	return nil
-}
+// Leave ends the subscriptions and closes the WebSockets, so that their clients go elsewhere. Queries and mutations under
+// way on a socket are answered before it closes.
+func (s *Server) Leave() { s.streams.stop(errStopping) }
 
 // Close ends the subscriptions under way, so that their clients go elsewhere, and closes the connections to subgraphs that
 // no request uses.

@@ -62,14 +62,21 @@ func (s *streams) wait(ctx context.Context) {
 	}
 }
 
-// begin makes the context of a subscription: that of its client's connection with the identity and the values of ctx, but
-// not its deadline, until the router stops or the identity expires.
+// untilStopped returns a context that ends with ctx or when the router stops.
+func (s *Server) untilStopped(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.streams.life, func() { cancel(context.Cause(s.streams.life)) })
+	return ctx, func(cause error) {
+		stop()
+		cancel(cause)
+	}
+}
+
+// begin makes the context of what a client is answered over time: that of its connection with the identity and the values of
+// ctx, but not its deadline, until the identity expires.
 func (s *Server) begin(connection, ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stops := []func() bool{
-		context.AfterFunc(connection, func() { cancel(context.Cause(connection)) }),
-		context.AfterFunc(s.streams.life, func() { cancel(context.Cause(s.streams.life)) }),
-	}
+	stops := []func() bool{context.AfterFunc(connection, func() { cancel(context.Cause(connection)) })}
 	if e, ok := s.options.Authenticator.(Expirer); ok {
 		if at, ends := e.Expiry(ctx); ends {
 			stops = append(stops, time.AfterFunc(time.Until(at), func() { cancel(errExpired) }).Stop)
@@ -167,6 +174,8 @@ func (s *Server) follow(ctx context.Context, op *operation, b *bound, to sink) e
 	}
 	s.metrics.subscriptions.Inc()
 	defer s.metrics.subscriptions.Dec()
+	ctx, leave := s.untilStopped(ctx)
+	defer leave(nil)
 	var err error
 	if f.feed, err = s.open(ctx, b); err != nil {
 		return err

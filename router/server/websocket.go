@@ -53,8 +53,10 @@ type socket struct {
 
 	wg sync.WaitGroup // of the operations
 
-	mu      sync.Mutex
-	running map[string]*socketOperation
+	mu       sync.Mutex
+	running  map[string]*socketOperation
+	active   int  // operations that run, those among them that the client completed
+	retiring bool // the router stops: the socket closes when none is active
 
 	writing sync.Mutex
 	buf     []byte
@@ -143,7 +145,7 @@ func (k *socket) serve() {
 	defer k.wg.Wait()
 	defer k.cancel(nil)
 	defer func() { _ = k.conn.CloseNow() }()
-	stopping := context.AfterFunc(k.server.streams.life, func() { k.close(websocket.StatusServiceRestart, "Service restart") })
+	stopping := context.AfterFunc(k.server.streams.life, k.retire)
 	defer stopping()
 	late := time.AfterFunc(k.config.Subscriptions.initTimeout, func() { k.close(closeInitTimeout, "Connection initialisation timeout") })
 	defer late.Stop()
@@ -169,6 +171,32 @@ func (k *socket) serve() {
 func (k *socket) close(code websocket.StatusCode, reason string) {
 	const most = 123 // bytes of a reason (RFC 6455, section 5.5.1)
 	_ = k.conn.Close(code, strings.ToValidUTF8(reason[:min(len(reason), most)], ""))
+}
+
+// retire closes the socket once the queries and mutations under way are answered. Subscriptions end by themselves when the
+// router stops.
+func (k *socket) retire() {
+	k.mu.Lock()
+	k.retiring = true
+	active := k.active
+	k.mu.Unlock()
+	if active == 0 {
+		k.restart()
+	}
+}
+
+// restart has the client connect again, to another process.
+func (k *socket) restart() { k.close(websocket.StatusServiceRestart, "Service restart") }
+
+// done notes that an operation has ended.
+func (k *socket) done() {
+	k.mu.Lock()
+	k.active--
+	last := k.retiring && k.active == 0
+	k.mu.Unlock()
+	if last {
+		k.restart()
+	}
 }
 
 // beat shows that the connection lives, and closes it when the client does not answer.
@@ -261,9 +289,13 @@ func (k *socket) subscribe(m message) bool {
 	ctx, cancel := context.WithCancel(k.identity)
 	op := &socketOperation{socket: k, id: m.id, cancel: cancel}
 	k.mu.Lock()
-	before, many := k.running[m.id], len(k.running) >= k.config.Subscriptions.PerSocket
+	before, many, retiring := k.running[m.id], len(k.running) >= k.config.Subscriptions.PerSocket, k.retiring
 	if before == nil {
 		k.running[m.id] = op
+	}
+	runs := before == nil && !many && !retiring && problem == nil
+	if runs {
+		k.active++
 	}
 	k.mu.Unlock()
 	switch {
@@ -275,11 +307,15 @@ func (k *socket) subscribe(m message) bool {
 	case many:
 		q.release()
 		op.end(coded(codeTooMany, "Too many operations are under way on this WebSocket: complete some first."))
+	case retiring:
+		q.release()
+		op.end(coded(codeStopping, "This router stops, and did not begin with the operation: connect again, to another."))
 	case problem != nil:
 		q.release()
 		op.end(coded(problem.code, problem.message))
-	default:
+	case runs:
 		k.wg.Go(func() {
+			defer k.done()
 			defer cancel()
 			k.run(ctx, op, q)
 		})

@@ -311,6 +311,36 @@ func TestStopClosesSockets(t *testing.T) {
 	await(t, up.gone, "end at the subgraph")
 }
 
+// TestStopAnswersOnSockets has a mutation and a subscription under way on a socket when the router stops: the mutation is
+// answered before the socket closes, and what is asked meanwhile is not begun.
+func TestStopAnswersOnSockets(t *testing.T) {
+	t.Parallel()
+	inside, release := make(chan struct{}), make(chan struct{})
+	s, tell, url := following(t, map[string]script{"reviews": func(asking) (int, string) {
+		close(inside)
+		<-release
+		return 200, `{"data":{"review":{"id":"r1"}}}`
+	}})
+	c := connect(t, url, "")
+	c.subscribe("a", `subscription { productChanged(id: 1) { name } }`)
+	up := tell.open()
+	c.subscribe("b", `mutation { review(id: 1, body: "x") { id } }`)
+	<-inside
+	s.Leave()
+	await(t, up.gone, "end at the subgraph")
+	idle, _, err := dial(t, url, nil, "graphql-transport-ws") // net/http still takes it: it is the listener that a process closes
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle.hearClose(websocket.StatusServiceRestart, "Service restart")
+	c.subscribe("c", `{ __typename }`)
+	c.hear(`{"id":"c","type":"error"`, "ROUTER_STOPPING")
+	close(release)
+	c.hear(`{"id":"b","type":"next"`, `"r1"`)
+	c.hear(`{"id":"b","type":"complete"}`)
+	c.hearClose(websocket.StatusServiceRestart, "Service restart")
+}
+
 // TestWebSocketTakesDocuments holds that trusted documents and persisted queries are over WebSocket what they are over
 // HTTP.
 func TestWebSocketTakesDocuments(t *testing.T) {

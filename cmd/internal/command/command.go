@@ -36,8 +36,11 @@ func (e errUsage) Error() string { return e.msg }
 
 func usage(format string, a ...any) error { return errUsage{fmt.Sprintf(format, a...)} }
 
-// errReported marks a failure that was already written out.
-var errReported = errors.New("reported")
+// errReported marks a failure that was already written out, and errMistaken a mistake of the caller that was.
+var (
+	errReported = errors.New("reported")
+	errMistaken = errors.New("mistaken")
+)
 
 type subcommand struct {
 	name    string
@@ -95,6 +98,8 @@ func report(w io.Writer, name string, err error) int {
 		return 0
 	case errors.Is(err, errReported):
 		return exitFailed
+	case errors.Is(err, errMistaken):
+		return exitUsage
 	case errors.As(err, &wrong):
 		_, _ = fmt.Fprintf(w, "%s: %s\n", name, wrong.msg)
 		return exitUsage
@@ -157,28 +162,34 @@ func parse(fs *flag.FlagSet, args []string, words int, want string) error {
 type server struct {
 	listen string
 	check  bool
+	stop   stopping
 }
 
 func (s *server) register(fs *flag.FlagSet, listen string) {
 	fs.StringVar(&s.listen, "listen", listen, "`address` to listen on, before LISTEN")
+	s.stop.register(fs)
 	fs.BoolVar(&s.check, "check", false, "read the configuration, say whether it is right, and exit")
 }
 
-// logger gives the log of a serving command.
-func logger(sys System, env *chassis.Env) (*slog.Logger, error) {
+// logger returns the log of a serving command. What is wrong with its variables stands in env.Err.
+func logger(sys System, env *chassis.Env) *slog.Logger {
 	log, err := chassis.NewLogger(sys.Stderr, env.String("LOG_FORMAT", "json"), env.String("LOG_LEVEL", "info"))
-	if err != nil {
-		return nil, usage("%s", err)
-	}
-	return log, nil
+	env.Refuse(err)
+	return log
 }
 
-// configured turns the errors of env into one line of usage, and tells with done when --check was all that was asked.
-func configured(sys System, env *chassis.Env, s server) (done bool, err error) {
-	if err := env.Err(); err != nil {
-		return false, usage("the configuration is not right: %s", oneLine(err))
+// configured reports what is wrong with the configuration, in a line each, and tells with done when --check was all that was
+// asked.
+func configured(sys System, name string, err error, check bool) (done bool, _ error) {
+	if err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			if line != "" {
+				_, _ = fmt.Fprintf(sys.Stderr, "lethe %s: %s\n", name, line)
+			}
+		}
+		return false, errMistaken
 	}
-	if s.check {
+	if check {
 		_, err := fmt.Fprintln(sys.Stdout, "the configuration is right")
 		return true, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/validator/rules"
@@ -41,14 +42,13 @@ func (f *subgraphFlag) source() reload.Source {
 	return reload.Source{Subgraphs: f.list, Compose: []compose.Option{compose.WithValidation(personaldata.Validation())}}
 }
 
-// wrongSchema reports a supergraph that cannot be read or composed.
-func wrongSchema(sys System, err error) error {
+// schemaMistakes returns why a supergraph cannot be read or composed, a line each.
+func schemaMistakes(err error) error {
 	var composition *reload.CompositionError
 	if errors.As(err, &composition) {
-		_, _ = fmt.Fprintln(sys.Stderr, compose.FormatText(composition.Errors))
-		return errReported
+		return errors.New(strings.TrimSpace(compose.FormatText(composition.Errors)))
 	}
-	return usage("%s", oneLine(err))
+	return errors.New(oneLine(err))
 }
 
 // composeSchemas composes subgraph schemas into a supergraph.

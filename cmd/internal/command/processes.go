@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -32,7 +33,7 @@ func subgraph(ctx context.Context, sys System, args []string) error {
 	if err != nil {
 		return usage("%s", err)
 	}
-	return serve(ctx, sys, env, s, p)
+	return serve(ctx, sys, "subgraph", env, s, p)
 }
 
 // work runs the workflows.
@@ -44,7 +45,7 @@ func work(ctx context.Context, sys System, args []string) error {
 		return err
 	}
 	env := chassis.NewEnv(sys.Lookup)
-	return serve(ctx, sys, env, s, process.ReadWorker(env, sys.BuildID))
+	return serve(ctx, sys, "worker", env, s, process.ReadWorker(env, sys.BuildID))
 }
 
 // supportConsole runs the support staff's pages.
@@ -56,7 +57,7 @@ func supportConsole(ctx context.Context, sys System, args []string) error {
 		return err
 	}
 	env := chassis.NewEnv(sys.Lookup)
-	return serve(ctx, sys, env, s, process.ReadConsole(env))
+	return serve(ctx, sys, "console", env, s, process.ReadConsole(env))
 }
 
 // sandbox runs the outside parties that stand in for real ones.
@@ -68,7 +69,7 @@ func sandbox(ctx context.Context, sys System, args []string) error {
 		return err
 	}
 	env := chassis.NewEnv(sys.Lookup)
-	return serve(ctx, sys, env, s, process.ReadSandbox(env))
+	return serve(ctx, sys, "sandbox", env, s, process.ReadSandbox(env))
 }
 
 // opener is a process whose configuration was read.
@@ -76,14 +77,22 @@ type opener interface {
 	Open(ctx context.Context, log *slog.Logger) (*process.Opened, error)
 }
 
-// serve listens, opens the process and serves it until ctx is done.
-func serve(ctx context.Context, sys System, env *chassis.Env, s server, p opener) (err error) {
-	log, err := logger(sys, env)
-	if err != nil {
-		return err
-	}
+// checker is a process that finds mistakes in its configuration beyond what reading it shows.
+type checker interface {
+	Check() error
+}
+
+// serve listens, opens the process and serves it until ctx is done. Mistakes that were found already are reported together
+// with those of the environment.
+func serve(ctx context.Context, sys System, name string, env *chassis.Env, s server, p opener, mistakes ...error) (err error) {
+	log := logger(sys, env)
 	addr := listenAddress(env, s)
-	if done, err := configured(sys, env, s); done || err != nil {
+	s.stop.read(env)
+	found := errors.Join(errors.Join(mistakes...), env.Err())
+	if c, ok := p.(checker); ok && found == nil {
+		found = c.Check()
+	}
+	if done, err := configured(sys, name, found, s.check); done || err != nil {
 		return err
 	}
 	ln, err := listen(ctx, addr)
@@ -94,6 +103,7 @@ func serve(ctx context.Context, sys System, env *chassis.Env, s server, p opener
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	opened.Service.Stop = s.stop.over(opened.Service.Stop)
 	defer func() {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -103,12 +113,16 @@ func serve(ctx context.Context, sys System, env *chassis.Env, s server, p opener
 	return opened.Serve(ctx, log, ln)
 }
 
+// listenAddress returns the address to listen on. What is wrong with it stands in env.Err.
 func listenAddress(env *chassis.Env, s server) string {
-	fromEnv := env.String("LISTEN", defaultListen)
-	if s.listen != "" {
-		return s.listen
+	fromEnv := env.Listen("LISTEN", defaultListen)
+	if s.listen == "" {
+		return fromEnv
 	}
-	return fromEnv
+	if err := chassis.CheckListen(s.listen); err != nil {
+		env.Refuse(fmt.Errorf("--listen %w", err))
+	}
+	return s.listen
 }
 
 func listen(ctx context.Context, addr string) (net.Listener, error) {
@@ -139,12 +153,9 @@ func seed(ctx context.Context, sys System, args []string) error {
 		return err
 	}
 	env := chassis.NewEnv(sys.Lookup)
-	log, err := logger(sys, env)
-	if err != nil {
-		return err
-	}
+	log := logger(sys, env)
 	s := process.ReadSeed(env)
-	if done, err := configured(sys, env, server{check: *check}); done || err != nil {
+	if done, err := configured(sys, "seed", env.Err(), *check); done || err != nil {
 		return err
 	}
 	began := time.Now()
@@ -175,16 +186,18 @@ func router(ctx context.Context, sys System, args []string) error {
 	source.File = *file
 	o := process.RouterOptions{Supergraph: schema.Supergraph(), Reload: reload.Options{Schema: source, Config: *configFile}}
 	o.Shop = len(source.Files()) == 0
+	var mistakes []error
 	if !o.Shop {
 		var err error
 		if o.Supergraph, err = source.Read(); err != nil {
-			return wrongSchema(sys, err)
+			mistakes = append(mistakes, schemaMistakes(err))
+			o.Supergraph = ""
 		}
 	}
 	if *configFile != "" {
 		var err error
 		if o.Config, err = reload.ReadConfig(*configFile); err != nil {
-			return usage("%s", oneLine(err))
+			mistakes = append(mistakes, err)
 		}
 	}
 	again := make(chan os.Signal, 1)
@@ -193,8 +206,5 @@ func router(ctx context.Context, sys System, args []string) error {
 	o.Reload.Again = again
 	env := chassis.NewEnv(sys.Lookup)
 	p, err := process.ReadRouter(env, o)
-	if err != nil {
-		return usage("%s", oneLine(err))
-	}
-	return serve(ctx, sys, env, s, p)
+	return serve(ctx, sys, "router", env, s, p, append(mistakes, err)...)
 }

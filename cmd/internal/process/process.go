@@ -5,12 +5,14 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.temporal.io/sdk/client"
 
 	"github.com/lethe/lethe/chassis"
@@ -32,12 +34,45 @@ type Stores struct {
 // readStores reads the addresses of the servers. Database is the default name of the process's own database.
 func readStores(env *chassis.Env, database string) Stores {
 	return Stores{
-		MongoURI:          env.URL("MONGODB_URI", "the address of MongoDB, such as mongodb://host:27017", "mongodb", "mongodb+srv"),
-		Database:          env.String("MONGODB_DATABASE_"+strings.ToUpper(database), "lethe_"+database),
-		RedisURL:          env.URL("REDIS_URL", "the address of Redis, such as redis://host:6379/0", "redis", "rediss"),
-		TemporalAddress:   env.Required("TEMPORAL_ADDRESS", "host:port of Temporal's frontend"),
+		MongoURI:          readMongo(env),
+		Database:          readDatabase(env, "MONGODB_DATABASE_"+strings.ToUpper(database), "lethe_"+database),
+		RedisURL:          readRedis(env),
+		TemporalAddress:   env.Address("TEMPORAL_ADDRESS", "host:port of Temporal's frontend"),
 		TemporalNamespace: env.String("TEMPORAL_NAMESPACE", "default"),
 	}
+}
+
+// readMongo reads the address of MongoDB. What the driver says of one that is not right may hold its password.
+func readMongo(env *chassis.Env) string {
+	const name = "MONGODB_URI"
+	uri := env.URL(name, "the address of MongoDB, such as mongodb://host:27017", "mongodb", "mongodb+srv")
+	if strings.HasPrefix(uri, "mongodb://") { // the other is looked up, which is for when it is needed
+		if err := options.Client().ApplyURI(uri).Validate(); err != nil {
+			env.Refuse(errors.New(name + " is not right: its options or its credentials are none that MongoDB has"))
+		}
+	}
+	return uri
+}
+
+// readDatabase reads the name of a database.
+func readDatabase(env *chassis.Env, name, otherwise string) string {
+	v := env.String(name, otherwise)
+	if len(v) > 63 || strings.ContainsAny(v, `/\. "$*<>:|?`) {
+		env.Refuse(fmt.Errorf("%s is %q: a database's name has at most 63 bytes, and no spaces, dots or any of /\\\"$*<>:|?", name, v))
+	}
+	return v
+}
+
+// readRedis reads the address of Redis.
+func readRedis(env *chassis.Env) string {
+	const name = "REDIS_URL"
+	address := env.URL(name, "the address of Redis, such as redis://host:6379/0", "redis", "rediss")
+	if address != "" {
+		if _, err := redis.ParseURL(address); err != nil {
+			env.Refuse(errors.New(name + " is not right: after the host come the number of the database and options that Redis has, such as redis://host:6379/0"))
+		}
+	}
+	return address
 }
 
 // connections are open clients and how to close them.
@@ -103,7 +138,7 @@ type Opened struct {
 	close func(context.Context) error
 }
 
-// Serve serves the process on ln until ctx is done.
+// Serve serves the process on ln until ctx is done, and then stops as its service says.
 func (o *Opened) Serve(ctx context.Context, log *slog.Logger, ln net.Listener) error {
 	if !o.Whole {
 		return chassis.Serve(ctx, log, ln, o.Service)
@@ -111,7 +146,7 @@ func (o *Opened) Serve(ctx context.Context, log *slog.Logger, ln net.Listener) e
 	if o.front != nil {
 		ln = o.front(ln)
 	}
-	return chassis.ServeHandler(ctx, log, ln, o.Service.Handler, o.Service.Run...)
+	return chassis.ServeHandler(ctx, log, ln, o.Service)
 }
 
 // Close closes the process's connections, after its service has stopped.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/lethe/lethe/chassis"
@@ -15,6 +16,7 @@ import (
 	"github.com/lethe/lethe/router/playground"
 	"github.com/lethe/lethe/router/reload"
 	"github.com/lethe/lethe/router/server"
+	"github.com/lethe/lethe/router/settings"
 	"github.com/lethe/lethe/router/supergraph"
 )
 
@@ -44,63 +46,129 @@ type Router struct {
 }
 
 // ReadRouter reads the configuration of the router. Without keys and an issuer it is a router for any supergraph, for
-// which all requests are anonymous.
+// which all requests are anonymous. The error says what is wrong with the supergraph, and what of the configuration does not
+// fit it; what is wrong with the environment stands in env.Err. An empty supergraph is one that could not be read, which whoever
+// read it reports.
 func ReadRouter(env *chassis.Env, o RouterOptions) (*Router, error) {
-	sg, err := supergraph.Parse(o.Supergraph)
-	if err != nil {
-		return nil, fmt.Errorf("read the supergraph: %w", err)
-	}
-	urls, keys := map[string]string{}, map[string][]byte{}
-	for _, g := range sg.Subgraphs() {
-		if u := env.String(SubgraphURLVariable(g.Name), ""); u != "" {
-			urls[g.Name] = env.URL(SubgraphURLVariable(g.Name), "the address of subgraph "+g.Name, "http", "https")
-		}
-		if env.String(SubgraphKeyVariable(g.Name), "") != "" {
-			keys[g.Name] = env.Key(SubgraphKeyVariable(g.Name), 32, "the key that the router shares with subgraph "+g.Name)
-		}
-	}
 	r := &Router{reload: o.Reload, options: server.Options{
-		Supergraph: o.Supergraph, URLs: urls, Config: o.Config,
+		Supergraph: o.Supergraph, URLs: map[string]string{}, Config: o.Config,
 		FindURL: func(subgraph string) string { return env.String(SubgraphURLVariable(subgraph), "") },
 	}}
+	var mistakes []error
+	if o.Supergraph != "" {
+		sg, err := supergraph.Parse(o.Supergraph)
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("read the supergraph: %w", err))
+		} else {
+			mistakes = append(mistakes, o.located(o.Config.Fits(sg)))
+			r.readSubgraphs(env, sg)
+		}
+	}
 	if env.String("REDIS_URL", "") != "" {
-		r.redis = env.URL("REDIS_URL", "the address of Redis, such as redis://host:6379/0", "redis", "rediss")
+		r.redis = readRedis(env)
 	}
 	var tabs []playground.Tab
 	if o.Shop {
+		var err error
 		if tabs, err = playground.ShopTabs(); err != nil {
 			return nil, err
 		}
 	}
 	r.options.Playground = playground.Handler(playground.Options{Title: "Lethe", Tabs: tabs, TokenPath: o.TokenPath})
-	if env.Err() != nil {
-		return r, nil
+	r.readIssuer(env)
+	return r, errors.Join(mistakes...)
+}
+
+// located adds the name of the configuration's file to what is wrong with it.
+func (o RouterOptions) located(err error) error {
+	var found settings.Problems
+	if !errors.As(err, &found) || o.Reload.Config == "" {
+		return err
 	}
-	if len(keys) > 0 {
-		signer, err := identity.NewSigner(keys)
+	return reload.InFile(o.Reload.Config, found)
+}
+
+// readSubgraphs reads where the subgraphs are, and the keys that are shared with them.
+func (r *Router) readSubgraphs(env *chassis.Env, sg *supergraph.Supergraph) {
+	keys := map[string][]byte{}
+	for _, g := range sg.Subgraphs() {
+		if u := env.String(SubgraphURLVariable(g.Name), ""); u != "" {
+			r.options.URLs[g.Name] = env.URL(SubgraphURLVariable(g.Name), "the address of subgraph "+g.Name, "http", "https")
+		}
+		if env.String(SubgraphKeyVariable(g.Name), "") != "" {
+			keys[g.Name] = env.Key(SubgraphKeyVariable(g.Name), 32, "the key that the router shares with subgraph "+g.Name)
+		}
+	}
+	if len(keys) == 0 || env.Err() != nil {
+		return
+	}
+	signer, err := identity.NewSigner(keys)
+	if err != nil {
+		env.Refuse(err)
+		return
+	}
+	r.options.Outgoing = signer.Outgoing
+}
+
+// readIssuer reads whose tokens are taken.
+func (r *Router) readIssuer(env *chassis.Env) {
+	issuer, inline, address := env.String("JWT_ISSUER", ""), env.String("JWT_JWKS", ""), env.String("JWT_JWKS_URL", "")
+	if issuer == "" {
+		for name, value := range map[string]string{"JWT_JWKS": inline, "JWT_JWKS_URL": address} {
+			if value != "" {
+				env.Refuse(fmt.Errorf("JWT_ISSUER is not set, but %s is: it must hold the name of the issuer in tokens, or every request would be anonymous", name))
+			}
+		}
+	}
+	var found identity.Keys
+	switch {
+	case inline != "" && address != "":
+		env.Refuse(errors.New("JWT_JWKS and JWT_JWKS_URL are both set: leave one out"))
+		return
+	case inline != "":
+		static, err := readKeySet(inline)
 		if err != nil {
-			return nil, err
+			env.Refuse(fmt.Errorf("JWT_JWKS %w", err))
+			return
 		}
-		r.options.Outgoing = signer.Outgoing
+		found = static
+	case issuer != "" || address != "":
+		found = &identity.RemoteKeys{
+			URL:    env.URL("JWT_JWKS_URL", "where the token issuer publishes its keys, or set JWT_JWKS", "http", "https"),
+			Client: &http.Client{Timeout: 5 * time.Second},
+		}
 	}
-	if issuer := env.String("JWT_ISSUER", ""); issuer != "" {
-		var found identity.Keys
-		if inline := env.String("JWT_JWKS", ""); inline != "" {
-			static, err := identity.ParseKeys([]byte(inline))
-			if err != nil {
-				return nil, fmt.Errorf("JWT_JWKS: %w", err)
-			}
-			found = static
-		} else {
-			found = &identity.RemoteKeys{
-				URL:    env.URL("JWT_JWKS_URL", "where the token issuer publishes its keys, or set JWT_JWKS", "http", "https"),
-				Client: &http.Client{Timeout: 5 * time.Second},
-			}
-		}
+	if issuer != "" && found != nil {
 		r.options.Identity = asker
 		r.options.Authenticator = tokens{identity.NewVerifier(issuer, found)}
 	}
-	return r, nil
+}
+
+// readKeySet reads a JWK set. The error says what to write in its place.
+func readKeySet(text string) (identity.Keys, error) {
+	switch {
+	case strings.HasPrefix(text, "http://"), strings.HasPrefix(text, "https://"):
+		return nil, errors.New("is an address: it must hold the JWK set itself, as JSON; an address belongs into JWT_JWKS_URL")
+	case !strings.HasPrefix(text, "{"):
+		return nil, errors.New(`is no JWK set: it must hold one as JSON, {"keys":[...]}; not the name of a file, and no single key`)
+	}
+	keys, err := identity.ParseKeys([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("is not right: %w", err)
+	}
+	return keys, nil
+}
+
+// Check builds the router and leaves it: what only that shows is wrong, such as a manifest that cannot be read, is in the error.
+func (r *Router) Check() error {
+	o := r.options
+	o.Log = slog.New(slog.DiscardHandler)
+	s, err := server.New(o)
+	if err != nil {
+		return err
+	}
+	s.Close()
+	return nil
 }
 
 // Open builds the router.
@@ -122,15 +190,13 @@ func (r *Router) Open(_ context.Context, log *slog.Logger) (*Opened, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("build the router: %w", err), closeRedis())
 	}
-	var h http.Handler = s
+	service := s.Service()
 	if r.Wrap != nil {
-		h = r.Wrap(h)
+		service.Handler = r.Wrap(service.Handler)
 	}
+	service.Run = append(service.Run, func(ctx context.Context) error { return watcher.Run(ctx, s) })
 	return &Opened{
-		Service: &chassis.Service{Name: "router", Handler: h, Run: []func(context.Context) error{
-			func(ctx context.Context) error { return watcher.Run(ctx, s) },
-			s.StopWith,
-		}}, Whole: true, front: s.Front,
+		Service: service, Whole: true, front: s.Front,
 		close: func(context.Context) error { s.Close(); return closeRedis() },
 	}, nil
 }

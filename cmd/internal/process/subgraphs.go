@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lethe/lethe/chassis"
+	"github.com/lethe/lethe/chassis/graphqlserver"
 	"github.com/lethe/lethe/chassis/identity"
 	"github.com/lethe/lethe/privacy"
 	"github.com/lethe/lethe/schema"
@@ -80,6 +83,9 @@ func (s *Subgraph) Open(ctx context.Context, log *slog.Logger) (*Opened, error) 
 		return nil, errors.Join(fmt.Errorf("build subgraph %s: %w", s.name, err), c.close(ctx))
 	}
 	service.Checks = append(service.Checks, c.checks()...)
+	service.Stop = func() chassis.Stop {
+		return chassis.Stop{Notice: chassis.NoNotice, Timeout: graphqlserver.Timeout + time.Second} // and a second to send the answer
+	}
 	return &Opened{Service: service, close: c.close}, nil
 }
 
@@ -107,8 +113,12 @@ func (s *Subgraph) build(ctx context.Context, c *connections, log *slog.Logger) 
 }
 
 func readPayments(env *chassis.Env) payment.Options {
+	address := env.URL("STRIPE_API_URL", "the address of Stripe or of the sandbox", "http", "https")
+	if u, err := url.Parse(address); err == nil && strings.Trim(u.Path, "/") != "" {
+		env.Refuse(fmt.Errorf("STRIPE_API_URL has the path %q: it must be an address without one", u.Path))
+	}
 	return payment.Options{
-		BaseURL: env.URL("STRIPE_API_URL", "the address of Stripe or of the sandbox", "http", "https"),
+		BaseURL: address,
 		APIKey:  env.Required("STRIPE_API_KEY", "the key for Stripe"),
 	}
 }

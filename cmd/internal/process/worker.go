@@ -69,8 +69,8 @@ type Sandbox struct {
 // ReadSandbox reads the configuration of the sandbox.
 func ReadSandbox(env *chassis.Env) *Sandbox {
 	return &Sandbox{
-		uri:      env.URL("MONGODB_URI", "the address of MongoDB, such as mongodb://host:27017", "mongodb", "mongodb+srv"),
-		database: env.String("MONGODB_DATABASE_SANDBOX", "lethe_sandbox"),
+		uri:      readMongo(env),
+		database: readDatabase(env, "MONGODB_DATABASE_SANDBOX", "lethe_sandbox"),
 		stripe:   env.Required("STRIPE_API_KEY", "the key that the payment sandbox admits"),
 		courier:  env.Key("COURIER_KEY", 32, "the key that signs what goes to the courier and comes from it"),
 	}
