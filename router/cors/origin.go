@@ -179,8 +179,8 @@ func (p pattern) String() string {
 
 // matches reports whether an origin, as a browser sends it, is one of the pattern's.
 func (p pattern) matches(origin string) bool {
-	rest, ok := strings.CutPrefix(origin, p.scheme)
-	if rest, ok = strings.CutPrefix(rest, "://"); !ok {
+	scheme, rest, ok := strings.Cut(origin, "://")
+	if !ok || scheme != p.scheme {
 		return false
 	}
 	host, port, err := splitPort(rest)
