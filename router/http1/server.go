@@ -2,13 +2,14 @@ package http1
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"net/textproto"
 	"net/url"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,15 +22,39 @@ type Options struct {
 	// Handler answers. It must be done with the request when it returns, and not need its context to tell that the client
 	// has gone.
 	Handler http.Handler
+	// Times bound what clients may take; the zero value for the defaults.
+	Times Times
+}
+
+// Times are how long a client may take in all, from the first byte to the last, whatever it sends in between.
+type Times struct {
+	// Head is for the head of a request, and on a new connection until the first one has come: 10 s by default.
+	Head time.Duration
+	// Body is for the body, beside a second for each [BodyRate] bytes of it: 10 s by default.
+	Body time.Duration
+	// Idle is until the next request begins: two minutes by default.
+	Idle time.Duration
+}
+
+// BodyRate is how many bytes a second a client is expected to send at least, and how many it has to take.
+const BodyRate = 8 << 10
+
+// Complete returns the times with their defaults.
+func (t Times) Complete() Times {
+	return Times{Head: cmp.Or(t.Head, 10*time.Second), Body: cmp.Or(t.Body, 10*time.Second), Idle: cmp.Or(t.Idle, 2*time.Minute)}
+}
+
+// tracked is a connection of a listener that bounds how many are open, and closes those that wait when there are too many.
+type tracked interface {
+	// Wait says that the connection waits for its client since t.
+	Wait(t time.Time)
+	// Serve says that it is served.
+	Serve()
 }
 
 const (
 	// maxBody bounds the bodies that are taken here: longer ones are read as they come, by net/http.
 	maxBody = 64 << 10
-	// waitIdle, waitHead and waitBody are how long a client may take to begin a request, and to send it.
-	waitIdle = 2 * time.Minute
-	waitHead = 10 * time.Second
-	waitBody = 30 * time.Second
 	// waitWrite is how long a client may take to read a response.
 	waitWrite = time.Minute
 	// keptBuffer bounds what a connection that waits keeps for the next request.
@@ -55,6 +80,7 @@ type Listener struct {
 
 // Listen begins to accept connections from ln. They are served until [Listener.Close].
 func Listen(ln net.Listener, o Options) *Listener {
+	o.Times = o.Times.Complete()
 	l := &Listener{Listener: ln, options: o, others: make(chan net.Conn), done: make(chan struct{}), conns: map[*serving]struct{}{}}
 	go l.accept()
 	return l
@@ -79,7 +105,8 @@ func (l *Listener) accept() {
 			return
 		}
 		wait = 5 * time.Millisecond
-		s := &serving{conn: nc, listener: l, buf: make([]byte, 4<<10)}
+		s := &serving{conn: nc, listener: l, buf: make([]byte, 4<<10), times: &l.options.Times}
+		s.tracked, _ = nc.(tracked)
 		if !l.add(s) {
 			_ = nc.Close()
 			continue
@@ -167,13 +194,18 @@ type serving struct {
 	buf      []byte
 	from, to int
 
-	idle  atomic.Bool // whether it waits for a request
-	lines [][]byte    // of the last request's header, as they came
-	kept  []byte      // what lines are parts of
-	req   *http.Request
-	body  body
-	out   writer
-	until deadline // of reading
+	idle    atomic.Bool // whether it waits for a request
+	times   *Times
+	tracked tracked   // nil where nobody asks
+	until   deadline  // of reading
+	begun   time.Time // when the request that is read began to come
+	asked   bool      // whether a request was answered
+	late    bool      // whether the client took too long
+
+	last lastHead
+	req  *http.Request
+	body body
+	out  writer
 }
 
 // wake has a connection that waits for a request see that the listener is closed.
@@ -208,46 +240,85 @@ func (s *serving) run() {
 			n, ok = s.parse(s.buf[s.from : s.from+head])
 		}
 		if !ok || !s.readBody(head+n) {
+			if s.late {
+				s.tooLate()
+				return
+			}
 			ended = !s.handOn()
 			return
 		}
 		s.from += head
+		if s.tracked != nil {
+			s.tracked.Serve()
+		}
 		if !s.answer(n) {
 			return
+		}
+		if s.asked = true; s.tracked != nil {
+			s.tracked.Wait(s.out.at)
 		}
 	}
 }
 
-// readHead waits for a request. It gives the length of its head, 0 for what is none of ours or is not all sent, and -1
+// readHead waits for a request. It returns the length of its head, 0 for what is none of ours or is not all sent, and -1
 // where the connection ended.
 func (s *serving) readHead() int {
-	deadline := waitIdle
-	for {
-		if s.from < s.to {
+	now := s.out.at // when the last response was sent
+	if now.IsZero() {
+		now = time.Now()
+	}
+	limit := now.Add(s.times.Idle)
+	if !s.asked {
+		limit = now.Add(s.times.Head)
+	}
+	s.begun = time.Time{}
+	for empty := 0; ; {
+		if empty = s.skipEmpty(empty); s.from < s.to {
 			have := s.buf[s.from:s.to]
 			if n := min(len(have), len(postLine)); !bytes.Equal(have[:n], postLine[:n]) || len(have) > maxHead {
-				return 0
-			}
-			if i := bytes.IndexByte(have, '\n'); i > 0 && have[i-1] != '\r' {
 				return 0
 			}
 			if head := headEnd(have); head > 0 {
 				return head
 			}
-			deadline = waitHead
+			if wellEnded(have, 0) < 0 {
+				return 0
+			}
+			if s.begun.IsZero() {
+				s.begun = time.Now()
+				if limit = s.begun.Add(s.times.Head); !s.asked {
+					limit = now.Add(s.times.Head) // what was silent before counts
+				}
+			}
 		} else if s.from, s.to = 0, 0; len(s.buf) > keptBuffer {
 			s.buf = make([]byte, 4<<10)
 		}
-		if !s.fill(deadline) {
+		if !s.fill(limit) {
 			return min(s.to-s.from, 1) - 1
 		}
 	}
 }
 
+// maxEmpty bounds the bytes of empty lines between two requests, as net/http bounds them.
+const maxEmpty = 4
+
+// skipEmpty skips the empty lines that old clients send after the body of a POST (RFC 9112, section 2.2), of which so many
+// bytes were skipped already, and returns how many were by now.
+func (s *serving) skipEmpty(skipped int) int {
+	for s.asked && skipped >= 0 && skipped < maxEmpty && s.from < s.to {
+		if c := s.buf[s.from]; c != '\r' && c != '\n' {
+			return maxEmpty
+		}
+		s.from++
+		skipped++
+	}
+	return skipped
+}
+
 var postLine = []byte("POST ") //nolint:gochecknoglobals // a constant
 
-// fill reads more of the connection.
-func (s *serving) fill(wait time.Duration) bool {
+// fill reads more of the connection, until a time. Where nothing came by then of a request that has begun, it is late.
+func (s *serving) fill(limit time.Time) bool {
 	if s.to == len(s.buf) {
 		if s.from > 0 {
 			s.to = copy(s.buf, s.buf[s.from:s.to])
@@ -256,14 +327,10 @@ func (s *serving) fill(wait time.Duration) bool {
 			s.buf = append(s.buf, make([]byte, len(s.buf))...)
 		}
 	}
-	waits := s.from == s.to
-	now := s.out.at // when the last response was sent
-	if !waits || now.IsZero() {
-		now = time.Now()
-	}
-	if s.until.hold(now.Add(wait)) != nil {
+	if s.until.hold(limit) != nil {
 		return false
 	}
+	waits := s.from == s.to
 	if waits {
 		s.idle.Store(true)
 		if s.listener.closing.Load() {
@@ -278,104 +345,15 @@ func (s *serving) fill(wait time.Duration) bool {
 		s.idle.Store(false)
 	}
 	s.to += n
+	s.late = err != nil && !waits && errors.Is(err, os.ErrDeadlineExceeded)
 	return n > 0 || err == nil
-}
-
-// parse reads the head of a request and gives the length of its body. It reports false for a request that net/http is to
-// answer: one of another form, or that is not right.
-func (s *serving) parse(text []byte) (bodyLength int, ok bool) {
-	line, rest, ok := nextLine(text)
-	target, found := bytes.CutPrefix(line, postLine)
-	if !ok || !found {
-		return 0, false
-	}
-	if target, found = bytes.CutSuffix(target, []byte(" HTTP/1.1")); !found || string(target) != s.listener.options.Path {
-		return 0, false
-	}
-	bodyLength = -1
-	same := true
-	at := 0
-	for fields := rest; ; {
-		if line, fields, ok = nextLine(fields); !ok {
-			return 0, false
-		}
-		if len(line) == 0 {
-			break
-		}
-		if len(line) > 15 && line[14] == ':' && is(line[:14], "content-length") {
-			n, ok := length(bytes.Trim(line[15:], " \t"))
-			if !ok || bodyLength >= 0 || n > maxBody {
-				return 0, false
-			}
-			bodyLength = int(n)
-			continue
-		}
-		same = same && at < len(s.lines) && bytes.Equal(line, s.lines[at])
-		at++
-	}
-	if bodyLength < 0 {
-		return 0, false
-	}
-	// A client sends the same lines over and over: what they say is known then.
-	if same && at == len(s.lines) && s.req.Header != nil {
-		return bodyLength, true
-	}
-	return bodyLength, s.header(rest)
-}
-
-// header reads the header lines, and reports false where net/http is to answer.
-func (s *serving) header(text []byte) bool {
-	s.kept = append(s.kept[:0], text...)
-	s.lines, s.req.Header = s.lines[:0], nil
-	header := make(http.Header, 8)
-	host, typed := "", false
-	for rest := s.kept; ; {
-		var line []byte
-		if line, rest, _ = nextLine(rest); len(line) == 0 {
-			break
-		}
-		name, value, ok := splitField(line)
-		if !ok {
-			return false
-		}
-		switch {
-		case is(name, "content-length"):
-			continue
-		case is(name, "host"):
-			if host != "" || len(value) == 0 {
-				return false
-			}
-			host = string(value)
-		case is(name, "transfer-encoding"), is(name, "expect"), is(name, "upgrade"), is(name, "trailer"), is(name, "te"):
-			return false
-		case is(name, "connection"):
-			if !is(value, "keep-alive") {
-				return false
-			}
-		case is(name, "accept"):
-			if bytes.Contains(value, []byte("multipart/")) || bytes.Contains(value, []byte("event-stream")) {
-				return false
-			}
-		case is(name, "content-type"):
-			if typed = bytes.HasPrefix(value, []byte("application/json")); !typed {
-				return false
-			}
-		}
-		s.lines = append(s.lines, line)
-		if !is(name, "host") {
-			key := textproto.CanonicalMIMEHeaderKey(string(name))
-			header[key] = append(header[key], string(value))
-		}
-	}
-	if host == "" || !typed {
-		return false
-	}
-	s.req.Host, s.req.Header = host, header
-	return true
 }
 
 // readBody waits until the whole request, of n bytes, is in the buffer.
 func (s *serving) readBody(n int) bool {
+	if s.to-s.from >= n {
+		return true
+	}
 	if need := s.from + n; need > len(s.buf) {
 		grown := s.buf
 		if n > len(s.buf) {
@@ -384,19 +362,20 @@ func (s *serving) readBody(n int) bool {
 		s.to = copy(grown, s.buf[s.from:s.to])
 		s.from, s.buf = 0, grown
 	}
+	limit := time.Now().Add(s.times.Body + time.Duration(n)*time.Second/BodyRate)
 	for s.to-s.from < n {
-		if s.until.hold(time.Now().Add(waitBody)) != nil {
-			return false
-		}
-		read, err := s.conn.Read(s.buf[s.to:])
-		for err != nil && s.until.extend(err) {
-			read, err = s.conn.Read(s.buf[s.to:])
-		}
-		if s.to += read; err != nil && s.to-s.from < n {
+		if !s.fill(limit) {
 			return false
 		}
 	}
 	return true
+}
+
+// tooLate answers a client that did not send its request in time (RFC 9110, section 15.5.9).
+func (s *serving) tooLate() {
+	if s.conn.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
+		_, _ = s.conn.Write([]byte("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
+	}
 }
 
 // answer has the handler answer the request whose body is n bytes of the buffer. It reports whether the connection may be
@@ -429,6 +408,9 @@ func (s *serving) handle() (ok bool) {
 
 // handOn gives the connection away, with what was read of it.
 func (s *serving) handOn() bool {
+	if s.tracked != nil {
+		s.tracked.Serve() // until whoever has it knows better
+	}
 	if s.conn.SetDeadline(time.Time{}) != nil {
 		return false
 	}
@@ -457,6 +439,9 @@ func (b *begun) Read(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// NetConn returns the connection below.
+func (b *begun) NetConn() net.Conn { return b.Conn }
 
 // CloseWrite ends what is sent. An http.Server that refuses a request does so and waits before it closes, so that the
 // client gets the refusal and no reset in its place.

@@ -237,6 +237,9 @@ func FuzzRequest(f *testing.F) {
 			f.Add([]byte(raw))
 		}
 	}
+	for _, raw := range table() {
+		f.Add([]byte(raw))
+	}
 	ours, _ := serve(f, true, echo)
 	theirs, _ := serve(f, false, echo)
 	f.Fuzz(func(t *testing.T, raw []byte) {
