@@ -16,6 +16,7 @@ import (
 
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/routertest"
+	"github.com/lethe/lethe/router/routertest/public"
 )
 
 // asLethe has the test's own binary be Lethe.
@@ -26,14 +27,14 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(public.Main(m, public.Audit()))
 }
 
 // TestFederationAudit asks every case of the public federation gateway audit of the binary: once with the supergraphs that
-// the audit gives, and once with those that Lethe composes of its subgraphs. The data lies beside the repository.
+// the audit gives, and once with those that Lethe composes of its subgraphs.
 func TestFederationAudit(t *testing.T) {
 	t.Parallel()
-	for _, suite := range routertest.Suites(t, root+"/../shared/data/federation-audit") {
+	for _, suite := range routertest.Suites(t) {
 		t.Run(suite.Name, func(t *testing.T) {
 			t.Parallel()
 			sdl := suite.Supergraph
@@ -48,18 +49,34 @@ func TestFederationAudit(t *testing.T) {
 		}
 		t.Run(suite.Name+" composed", func(t *testing.T) {
 			t.Parallel()
-			urls := suite.Start(t)
-			var subgraphs []compose.Subgraph
-			for _, s := range suite.Subgraphs {
-				subgraphs = append(subgraphs, compose.Subgraph{Name: s.Name, URL: urls[s.Name], SDL: s.SDL})
-			}
-			result, errs := compose.Compose(subgraphs)
-			if len(errs) > 0 {
-				t.Fatal(compose.FormatText(errs))
-			}
-			auditSupergraph(t, suite, result.SDL)
+			auditComposed(t, suite)
 		})
 	}
+}
+
+// TestSuites asks every case of the repository's own suites of the binary, with the supergraphs that Lethe composes.
+func TestSuites(t *testing.T) {
+	t.Parallel()
+	for _, suite := range routertest.OwnSuites(t) {
+		t.Run(suite.Name, func(t *testing.T) {
+			t.Parallel()
+			auditComposed(t, suite.Public(t))
+		})
+	}
+}
+
+// auditComposed composes a suite's subgraphs, which it starts, and asks its cases.
+func auditComposed(t *testing.T, suite *routertest.Suite) {
+	urls := suite.Start(t)
+	var subgraphs []compose.Subgraph
+	for _, s := range suite.Subgraphs {
+		subgraphs = append(subgraphs, compose.Subgraph{Name: s.Name, URL: urls[s.Name], SDL: s.SDL})
+	}
+	result, errs := compose.Compose(subgraphs)
+	if len(errs) > 0 {
+		t.Fatal(compose.FormatText(errs))
+	}
+	auditSupergraph(t, suite, result.SDL)
 }
 
 // auditSupergraph starts the router on a supergraph and asks the suite's cases of it.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/routertest"
+	"github.com/lethe/lethe/router/routertest/public"
 )
 
 // gatewayJob is a supergraph for the script to serve and what to ask of it.
@@ -73,7 +74,7 @@ func TestGatewaysAnswerTheSame(t *testing.T) {
 	t.Parallel()
 	needNode(t)
 	var jobs []gatewayJob
-	for _, suite := range routertest.Suites(t, "../../../shared/data/federation-audit") {
+	for _, suite := range routertest.Suites(t) {
 		suite.Lenient = true
 		var sources []compose.Subgraph
 		for _, g := range suite.Subgraphs {
@@ -127,9 +128,9 @@ func TestGatewaysAnswerTheSame(t *testing.T) {
 func TestGatewaysTakeWhatIsComposed(t *testing.T) {
 	t.Parallel()
 	needNode(t)
-	text, err := os.ReadFile("../../../shared/data/composition/cases.json")
+	text, err := os.ReadFile(public.Composition().Files(t)[0])
 	if err != nil {
-		t.Skip("no composition cases beside the repository")
+		t.Fatal(err)
 	}
 	var cases []struct {
 		Name      string

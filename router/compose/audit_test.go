@@ -11,17 +11,15 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
+
+	"github.com/lethe/lethe/router/routertest/public"
 )
 
 // TestAudits composes the subgraphs of the federation audit and compares what comes out with the supergraph that the audit
 // gives: the types, the fields, and what each subgraph has of them. The data lies beside the repository.
 func TestAudits(t *testing.T) {
 	t.Parallel()
-	files, _ := filepath.Glob("../../../shared/data/federation-audit/*.json")
-	if len(files) == 0 {
-		t.Skip("no federation audit beside the repository")
-	}
-	for _, file := range files {
+	for _, file := range public.Audit().Files(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 			t.Parallel()
 			data, err := os.ReadFile(file)

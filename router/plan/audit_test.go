@@ -12,17 +12,14 @@ import (
 
 	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/routertest"
+	"github.com/lethe/lethe/router/routertest/public"
 	"github.com/lethe/lethe/router/supergraph"
 )
 
 // TestAuditOperationsPlan plans every operation of the public federation audit that is at hand beside the repository.
 func TestAuditOperationsPlan(t *testing.T) {
 	t.Parallel()
-	files, _ := filepath.Glob("../../../shared/data/federation-audit/*.json")
-	if len(files) == 0 {
-		t.Skip("the audit's data is not here")
-	}
-	for _, file := range files {
+	for _, file := range public.Audit().Files(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 			t.Parallel()
 			var suite struct {

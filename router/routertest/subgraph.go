@@ -20,151 +20,32 @@ import (
 // subgraph serves a Federation subgraph over a world. It is strict: it validates what it is asked, and an @external
 // field or a requirement that the representation does not carry is an error.
 type subgraph struct {
-	t      *testing.T
-	name   string
-	mu     *sync.Mutex // of the world
-	world  *world
-	schema *ast.Schema
-	// What the federation directives say, by type or type.field.
-	keys      map[string][]ast.SelectionSet
-	requires  map[string]ast.SelectionSet
-	external  map[string]bool
-	provides  map[string]ast.SelectionSet
-	overrides map[string]bool // fields that this subgraph lost
-	special   map[string]func(*thing, map[string]any) any
-	asked     int
+	*contract
+	t       *testing.T
+	mu      *sync.Mutex // of the world
+	world   *world
+	special map[string]func(*thing, map[string]any) any
+	// refused are types by which, and fields as Type.field for which, the subgraph must not be asked.
+	refused map[string]bool
+	asked   int
 	// lenient subgraphs refuse what they cannot answer, and do not fail the test.
 	lenient bool
+}
+
+// newSubgraph makes a subgraph of its SDL.
+func newSubgraph(t *testing.T, name, sdl string, w *world, mu *sync.Mutex) *subgraph {
+	t.Helper()
+	c, err := newContract(name, sdl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &subgraph{contract: c, t: t, mu: mu, world: w, special: map[string]func(*thing, map[string]any) any{}, refused: map[string]bool{}}
 }
 
 // complain fails the test, unless the subgraph is lenient.
 func (s *subgraph) complain(format string, args ...any) {
 	if !s.lenient {
 		s.t.Errorf(format, args...)
-	}
-}
-
-// newSubgraph reads a subgraph's SDL. The directives of federation are noted and taken out, so that what is left is plain
-// GraphQL.
-func newSubgraph(t *testing.T, name, sdl string, w *world, mu *sync.Mutex) *subgraph {
-	t.Helper()
-	doc, err := parser.ParseSchema(&ast.Source{Name: name, Input: sdl})
-	if err != nil {
-		t.Fatalf("subgraph %s: %v", name, err)
-	}
-	s := &subgraph{
-		t: t, name: name, mu: mu, world: w, keys: map[string][]ast.SelectionSet{}, requires: map[string]ast.SelectionSet{},
-		external: map[string]bool{}, provides: map[string]ast.SelectionSet{}, overrides: map[string]bool{}, special: map[string]func(*thing, map[string]any) any{},
-	}
-	roots := map[string]string{"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}
-	for _, sd := range append(doc.Schema, doc.SchemaExtension...) {
-		for _, op := range sd.OperationTypes {
-			roots[string(op.Operation)] = op.Type
-		}
-	}
-	plain := &ast.SchemaDocument{}
-	byName := map[string]*ast.Definition{}
-	for _, def := range append(doc.Definitions, doc.Extensions...) {
-		s.note(def)
-		if old := byName[def.Name]; old != nil {
-			old.Fields = append(old.Fields, def.Fields...)
-			old.Types = append(old.Types, def.Types...)
-			old.Interfaces = append(old.Interfaces, def.Interfaces...)
-			old.EnumValues = append(old.EnumValues, def.EnumValues...)
-			continue
-		}
-		byName[def.Name] = def
-		plain.Definitions = append(plain.Definitions, def)
-	}
-	query := byName[roots["query"]]
-	if query == nil {
-		query = &ast.Definition{Kind: ast.Object, Name: roots["query"], Position: &ast.Position{Src: &ast.Source{}}}
-		plain.Definitions = append(plain.Definitions, query)
-	}
-	entities := map[string]bool{}
-	for _, def := range plain.Definitions {
-		if len(s.keys[def.Name]) == 0 {
-			continue
-		}
-		if def.Kind == ast.Object {
-			entities[def.Name] = true
-		}
-		for _, other := range plain.Definitions {
-			if other.Kind == ast.Object && slices.Contains(other.Interfaces, def.Name) {
-				entities[other.Name] = true
-			}
-		}
-	}
-	at := &ast.Position{Src: &ast.Source{}}
-	query.Fields = append(query.Fields, &ast.FieldDefinition{Name: "_service", Position: at, Type: ast.NonNullNamedType("String", at)})
-	if len(entities) > 0 {
-		union := &ast.Definition{Kind: ast.Union, Name: "_Entity", Position: at}
-		for _, def := range plain.Definitions {
-			if entities[def.Name] {
-				union.Types = append(union.Types, def.Name)
-			}
-		}
-		plain.Definitions = append(plain.Definitions, union, &ast.Definition{Kind: ast.Scalar, Name: "_Any", Position: at})
-		query.Fields = append(query.Fields, &ast.FieldDefinition{
-			Name: "_entities", Position: at, Type: ast.NonNullListType(ast.NamedType("_Entity", at), at),
-			Arguments: ast.ArgumentDefinitionList{{Name: "representations", Position: at, Type: ast.NonNullListType(ast.NonNullNamedType("_Any", at), at)}},
-		})
-	}
-	plain.Schema = ast.SchemaDefinitionList{{Position: at}}
-	for op, typeName := range roots {
-		if typeName == query.Name || byName[typeName] != nil {
-			plain.Schema[0].OperationTypes = append(plain.Schema[0].OperationTypes, &ast.OperationTypeDefinition{Operation: ast.Operation(op), Type: typeName, Position: at})
-		}
-	}
-	prelude, err := parser.ParseSchema(validator.Prelude)
-	if err != nil {
-		t.Fatal(err)
-	}
-	prelude.Merge(plain)
-	if s.schema, err = validator.ValidateSchemaDocument(prelude); err != nil {
-		t.Fatalf("subgraph %s: %v", name, err)
-	}
-	return s
-}
-
-func fieldSet(d *ast.Directive) ast.SelectionSet {
-	arg := d.Arguments.ForName("fields")
-	if arg == nil {
-		return nil
-	}
-	doc, err := parser.ParseQuery(&ast.Source{Input: "{" + arg.Value.Raw + "}"})
-	if err != nil {
-		return nil
-	}
-	return doc.Operations[0].SelectionSet
-}
-
-// note remembers the federation directives of a definition and takes all directives out.
-func (s *subgraph) note(def *ast.Definition) {
-	for _, d := range def.Directives {
-		if d.Name == "key" {
-			s.keys[def.Name] = append(s.keys[def.Name], fieldSet(d))
-		}
-	}
-	def.Directives = nil
-	for _, f := range def.Fields {
-		for _, d := range f.Directives {
-			switch d.Name {
-			case "external":
-				s.external[def.Name+"."+f.Name] = true
-			case "requires":
-				s.requires[def.Name+"."+f.Name] = fieldSet(d)
-			case "provides":
-				s.provides[def.Name+"."+f.Name] = fieldSet(d)
-			}
-		}
-		f.Directives = nil
-		for _, a := range f.Arguments {
-			a.Directives = nil
-		}
-	}
-	for _, v := range def.EnumValues {
-		v.Directives = nil
 	}
 }
 
@@ -241,8 +122,15 @@ func (a *answering) object(t *thing, def *ast.Definition, rep map[string]any, pr
 		fd := def.Fields.ForName(f.field.Name)
 		place := def.Name + "." + fd.Name
 		inner := a.providedBelow(place, f.field.Name, provided)
-		if a.external[place] && !names(provided, fd.Name) && !a.inKey(def.Name, fd.Name) {
+		if a.external[place] && !a.names(provided, def.Name, fd.Name) && !a.inKey(def.Name, fd.Name) {
 			a.fail("%s is external and not provided", place)
+			out[f.key] = nil
+			continue
+		}
+		if a.refused[place] {
+			a.fail("%s is given by another subgraph already: it should not be asked here", place)
+			out[f.key] = nil
+			continue
 		}
 		if need := a.requires[place]; need != nil && rep != nil && !a.satisfied(t, def.Name, rep, need) {
 			given, _ := json.Marshal(rep)
@@ -263,22 +151,30 @@ func (a *answering) object(t *thing, def *ast.Definition, rep map[string]any, pr
 	return out
 }
 
-func names(sets []ast.SelectionSet, name string) bool {
+// names reports whether selections name a field of an object of a type.
+func (c *contract) names(sets []ast.SelectionSet, typeName, field string) bool {
 	for _, set := range sets {
 		for _, s := range set {
 			switch s := s.(type) {
 			case *ast.Field:
-				if s.Name == name {
+				if s.Name == field {
 					return true
 				}
 			case *ast.InlineFragment:
-				if names([]ast.SelectionSet{s.SelectionSet}, name) {
+				if c.applies(s.TypeCondition, typeName) && c.names([]ast.SelectionSet{s.SelectionSet}, typeName, field) {
 					return true
 				}
 			}
 		}
 	}
 	return false
+}
+
+// applies reports whether a fragment on a type applies to objects of another.
+func (c *contract) applies(condition, typeName string) bool {
+	def := c.schema.Types[condition]
+	return condition == "" || condition == typeName ||
+		def != nil && slices.ContainsFunc(c.schema.GetPossibleTypes(def), func(d *ast.Definition) bool { return d.Name == typeName })
 }
 
 func (a *answering) providedBelow(place, field string, provided []ast.SelectionSet) []ast.SelectionSet {
@@ -305,7 +201,52 @@ func (a *answering) providedBelow(place, field string, provided []ast.SelectionS
 	return out
 }
 
-func (a *answering) inKey(typeName, field string) bool { return names(a.keys[typeName], field) }
+// inKey reports whether a key of a type mentions a field, whether or not the type can be entered by it.
+func (c *contract) inKey(typeName, field string) bool {
+	return c.names(c.keys[typeName], typeName, field) || c.names(c.closed[typeName], typeName, field)
+}
+
+// misfit says what is wrong with a representation of a type: it has one of the keys, and beside it what some field requires.
+func (c *contract) misfit(typeName string, rep map[string]any) string {
+	known := map[string]bool{"__typename": true}
+	whole := false
+	for _, key := range c.keys[typeName] {
+		has := true
+		for _, s := range key {
+			if f, ok := s.(*ast.Field); ok {
+				_, sent := rep[f.Name]
+				has, known[f.Name] = has && sent, true
+			}
+		}
+		whole = whole || has
+	}
+	if !whole {
+		return "has none of the keys"
+	}
+	for field, set := range c.requires {
+		if strings.HasPrefix(field, typeName+".") || c.applies(typeName, strings.SplitN(field, ".", 2)[0]) {
+			mentioned(set, known)
+		}
+	}
+	for field := range rep {
+		if !known[field] {
+			return "has " + field + ", which nothing asks for"
+		}
+	}
+	return ""
+}
+
+// mentioned notes the fields that a selection names at its top.
+func mentioned(set ast.SelectionSet, into map[string]bool) {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			into[s.Name] = true
+		case *ast.InlineFragment:
+			mentioned(s.SelectionSet, into)
+		}
+	}
+}
 
 // satisfied reports whether a representation carries a requirement as it is true.
 func (a *answering) satisfied(t *thing, typeName string, rep map[string]any, need ast.SelectionSet) bool {
@@ -405,6 +346,15 @@ func (a *answering) entities(f *asked) []any {
 		def := a.schema.Types[name]
 		if def == nil {
 			a.fail("no type %q", name)
+			continue
+		}
+		if a.refused[name] {
+			a.fail("%s is known to another subgraph already: it should not be entered here", name)
+			continue
+		}
+		if wrong := a.misfit(name, rep); wrong != "" {
+			given, _ := json.Marshal(rep)
+			a.fail("the representation %s %s", given, wrong)
 			continue
 		}
 		candidates := []string{name}

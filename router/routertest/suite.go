@@ -12,13 +12,14 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
+	"github.com/lethe/lethe/router/routertest/public"
 	"github.com/lethe/lethe/router/supergraph"
 )
 
 // Subgraph is a subgraph to serve.
 type Subgraph struct{ Name, SDL, URL string }
 
-// Suite is one suite of the public federation gateway audit.
+// Suite is one suite of the public federation gateway audit, or one of the repository's own in that shape.
 type Suite struct {
 	Name       string `json:"-"`
 	Supergraph string
@@ -26,6 +27,7 @@ type Suite struct {
 	Tests      []Case
 	// Lenient has the subgraphs refuse what they cannot answer without failing the test: for gateways that are not under test.
 	Lenient bool `json:"-"`
+	own     *OwnSuite
 }
 
 // Case is an operation of a suite and what a gateway has to answer.
@@ -38,15 +40,12 @@ type Case struct {
 	}
 }
 
-// Suites reads the suites of the audit that lie in a folder. The test is left out where there are none.
-func Suites(t *testing.T, folder string) []*Suite {
+// Suites reads the suites of the public audit, which stand beside the repository. Where there are none the test is skipped, and fails
+// in CI.
+func Suites(t *testing.T) []*Suite {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Skip("the audit's data is not beside the repository")
-	}
 	var out []*Suite
-	for _, file := range files {
+	for _, file := range public.Audit().Files(t) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -60,9 +59,19 @@ func Suites(t *testing.T, folder string) []*Suite {
 	return out
 }
 
+// refused are, by suite and subgraph, the types and fields that the audit's own subgraphs do not answer, since a plan that asks them
+// there passes over what another subgraph provides.
+var refused = map[string]map[string][]string{
+	"provides-on-interface": {"c": {"Book", "Dog.name", "Cat.name"}},
+	"provides-on-union":     {"c": {"Book"}},
+}
+
 // Start serves the suite's subgraphs until the test ends, over what the expected answers tell, and gives their addresses by name.
 func (s *Suite) Start(t *testing.T) map[string]string {
 	t.Helper()
+	if s.own != nil {
+		return s.own.Start(t)
+	}
 	graph, err := supergraph.Parse(s.Supergraph)
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +94,7 @@ func (s *Suite) Start(t *testing.T) map[string]string {
 		specials["Mutation.multiply"] = func(_ *thing, args map[string]any) any { total *= number(args["by"]); return total }
 		specials["Mutation.delete"] = func(*thing, map[string]any) any { defer func() { total = 0 }(); return total }
 	}
-	return w.start(t, s.Subgraphs, specials, s.Lenient)
+	return w.start(t, s.Subgraphs, specials, refused[s.Name], s.Lenient)
 }
 
 // learnCase takes in what the expected answer of a case tells.
@@ -114,11 +123,11 @@ func Invent(t *testing.T, api *ast.Schema, listed int, subgraphs []Subgraph) map
 	t.Helper()
 	w := newWorld(api)
 	w.listed = listed
-	return w.start(t, subgraphs, nil, false)
+	return w.start(t, subgraphs, nil, nil, false)
 }
 
 // start serves subgraphs over a world.
-func (w *world) start(t *testing.T, subgraphs []Subgraph, specials map[string]func(*thing, map[string]any) any, lenient bool) map[string]string {
+func (w *world) start(t *testing.T, subgraphs []Subgraph, specials map[string]func(*thing, map[string]any) any, refused map[string][]string, lenient bool) map[string]string {
 	t.Helper()
 	var mu sync.Mutex
 	mu.Lock()
@@ -127,8 +136,13 @@ func (w *world) start(t *testing.T, subgraphs []Subgraph, specials map[string]fu
 	for _, g := range subgraphs {
 		s := newSubgraph(t, g.Name, g.SDL, w, &mu)
 		s.lenient = lenient
-		for name, keys := range s.keys {
-			w.keys[name] = append(w.keys[name], keys...)
+		for _, known := range []map[string][]ast.SelectionSet{s.keys, s.closed} {
+			for name, keys := range known {
+				w.keys[name] = append(w.keys[name], keys...)
+			}
+		}
+		for _, at := range refused[g.Name] {
+			s.refused[at] = true
 		}
 		for field, f := range specials {
 			s.special[field] = f

@@ -19,10 +19,21 @@ import (
 // the router's HTTP door, over subgraphs that serve what the expected answers tell.
 func TestFederationAudit(t *testing.T) {
 	t.Parallel()
-	for _, suite := range routertest.Suites(t, "../../../shared/data/federation-audit") {
+	for _, suite := range routertest.Suites(t) {
 		t.Run(suite.Name, func(t *testing.T) {
 			t.Parallel()
 			runSuite(t, suite)
+		})
+	}
+}
+
+// TestSuites asks every case of the repository's own suites in the same way, over subgraphs that hold records of their own.
+func TestSuites(t *testing.T) {
+	t.Parallel()
+	for _, suite := range routertest.OwnSuites(t) {
+		t.Run(suite.Name, func(t *testing.T) {
+			t.Parallel()
+			runSuite(t, suite.Public(t))
 		})
 	}
 }

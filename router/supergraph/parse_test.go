@@ -9,19 +9,13 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
+	"github.com/lethe/lethe/router/routertest/public"
 	"github.com/lethe/lethe/router/supergraph"
 )
 
-// auditFolder holds the suites of the public federation audit, outside the repository; tests skip where it is absent.
-const auditFolder = "../../../shared/data/federation-audit"
-
 func TestParseAudit(t *testing.T) {
 	t.Parallel()
-	files, _ := filepath.Glob(filepath.Join(auditFolder, "*.json"))
-	if len(files) == 0 {
-		t.Skip("the audit's suites are not here")
-	}
-	for _, file := range files {
+	for _, file := range public.Audit().Files(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
 			raw, err := os.ReadFile(file)
