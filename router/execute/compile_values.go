@@ -46,7 +46,7 @@ func (c *compiler) expect(out *fetch, f *plan.Fetch) {
 func (e *expectations) walk(sh *shape, set plan.SelectionSet, conditional bool) {
 	for _, s := range set {
 		if s.Fragment != nil {
-			e.walk(sh, s.Fragment.Selections, conditional || s.Fragment.TypeCondition != "" || len(s.Fragment.Guard) > 0)
+			e.walk(sh, s.Fragment.Selections, conditional || len(s.Fragment.Guard) > 0 || !e.takesAll(sh, s.Fragment.TypeCondition))
 			continue
 		}
 		field := s.Field
@@ -59,10 +59,12 @@ func (e *expectations) walk(sh *shape, set plan.SelectionSet, conditional bool) 
 		if fresh {
 			f.name = field.Parent + "." + field.Name
 		}
+		always := !conditional && len(field.Guard) == 0
+		f.always = f.always || always
 		t := e.compiler.typeOf(field.Parent, field.Name)
 		switch {
 		case field.Name == "__typename":
-			e.named[sh] = append(e.named[sh], namedField{at, !conditional && len(field.Guard) == 0})
+			e.named[sh] = append(e.named[sh], namedField{at, always})
 		case len(field.Selections) > 0:
 			f.depth = listDepth(t)
 			e.objects(f.child, field, t)
@@ -80,6 +82,21 @@ func (e *expectations) walk(sh *shape, set plan.SelectionSet, conditional bool) 
 			}
 		}
 	}
+}
+
+// takesAll reports whether a type condition holds for whatever objects of a shape there may be.
+func (e *expectations) takesAll(sh *shape, condition string) bool {
+	if condition == "" {
+		return true
+	}
+	possible := e.types[sh]
+	takes := e.compiler.possible(condition)
+	for name := range possible {
+		if !slices.Contains(takes, name) {
+			return false
+		}
+	}
+	return len(possible) > 0
 }
 
 // objects notes which types the objects of a field may have.

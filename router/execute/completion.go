@@ -80,6 +80,30 @@ func (r *run) unlike(f *projected, t *ast.Type, vals, count, length int) {
 	}
 }
 
+// partial notes which of the services that answer a field of the objects at base together left it out. Vals is where the
+// field's values begin.
+func (r *run) partial(f *projected, n *node, base, vals int) {
+	if !slices.ContainsFunc(r.vals[vals:], func(v slot) bool { return v.kind > null }) {
+		return
+	}
+	i := vals
+	for j := range f.child.node.sources {
+		src := &f.child.node.sources[j]
+		if src.attached() {
+			continue
+		}
+		v := r.vals[i]
+		i++
+		if v.kind != absent || r.refs[base+src.parent] < 0 || len(src.types) > 0 {
+			continue
+		}
+		fields := n.sources[src.parent].shape.fields
+		if at := slices.IndexFunc(fields, func(f shapeField) bool { return f.slot == src.slot }); at >= 0 && fields[at].always {
+			r.fault(f, src.fetch, "left out "+f.coordinate()+", which it was asked for.")
+		}
+	}
+}
+
 // untyped notes that an object is not shown, since its type is none that the API has at this place.
 func (r *run) untyped(p *objectProjection) {
 	if p.by == nil {

@@ -211,6 +211,9 @@ func (s *scanner) leaf(f *shapeField) (slot, error) {
 		return slot{}, err
 	}
 	v := slot{kind: leaf, off: uint32(from), n: uint32(s.Pos - from)}
+	if fits && t.values != nil && t.depth == 0 {
+		v.n = uint32(plainly(s.Data[from:s.Pos]))
+	}
 	if !fits {
 		s.misfit(f)
 		if v.kind = wrong; t.depth > 0 && s.Data[from] == '[' {
@@ -218,6 +221,23 @@ func (s *scanner) leaf(f *shapeField) (slot, error) {
 		}
 	}
 	return v, nil
+}
+
+// plainly writes a JSON string without escapes in its own place, with blanks after it, and returns its length: names are compared
+// as they stand. The content is that of a name.
+func plainly(raw []byte) int {
+	content := raw[1 : len(raw)-1]
+	name := unescaped(content)
+	if len(name) == len(content) {
+		return len(raw)
+	}
+	n := copy(content, name)
+	content[n] = '"'
+	for i := n + 1; i < len(content); i++ {
+		content[i] = ' '
+	}
+	raw[len(raw)-1] = ' '
+	return n + len(`""`)
 }
 
 // leaves reads a list of leaves, or of lists of them, and reports whether all fit the type.

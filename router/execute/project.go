@@ -180,7 +180,11 @@ func (r *run) field(dst []byte, f *projected, n *node, base int) ([]byte, bool) 
 			return r.single(dst, f, n, f.typ, v)
 		}
 		vals := r.childVals(n, f.child.node, base)
-		dst, isNull := r.composite(dst, f, n, f.typ, vals, len(r.vals)-vals)
+		count := len(r.vals) - vals
+		if count > 1 {
+			r.partial(f, n, base, vals)
+		}
+		dst, isNull := r.composite(dst, f, n, f.typ, vals, count)
 		if isNull && !slices.ContainsFunc(r.vals[vals:], func(v slot) bool { return v.kind != absent }) {
 			r.unanswered(f, n, base)
 		}

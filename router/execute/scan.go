@@ -53,6 +53,7 @@ type shapeField struct {
 	child  *shape // nil for a leaf, which is kept as it is
 	depth  int    // of the lists around objects, or leaves; -1 where it is not known
 	name   string // type and field, for messages
+	always bool   // every object has it
 
 	// What a leaf may be. Where opens is a quote, any string will do; takes and quick are the leaf type's.
 	leaf  *leafType

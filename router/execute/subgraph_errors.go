@@ -102,7 +102,9 @@ func (a *answer) reach(sh *shape, v slot, path []pathElement) int {
 		f := &sh.fields[at]
 		below := slot{}
 		if v.kind == object {
-			below = a.slots[int(v.off)+f.slot]
+			if below = a.slots[int(v.off)+f.slot]; below.kind == absent && !f.always {
+				return i // objects of this type do not have it, perhaps
+			}
 		}
 		i++
 		var levels int
