@@ -5,6 +5,8 @@ type selection struct {
 	static *typeNode // nil for entities
 	fields []*selected
 	known  *selectionIndex // of large selections
+	// separated is set once the keys under which all of it is asked are settled.
+	separated bool
 }
 
 // selected is a field of a selection.
@@ -100,4 +102,19 @@ func (s *selection) readTypename() {
 	if !s.asksTypename() {
 		s.fields = append(s.fields, &selected{alias: typenameField, item: &item{name: typenameField, leaf: true}, slot: &slot{key: typenameField, client: true}})
 	}
+}
+
+// distinct reports whether no two fields of a small selection stand under one key.
+func (s *selection) distinct() bool {
+	if len(s.fields) > small {
+		return false
+	}
+	for i, f := range s.fields {
+		for _, g := range s.fields[:i] {
+			if f.alias == g.alias {
+				return false
+			}
+		}
+	}
+	return true
 }

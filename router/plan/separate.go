@@ -32,18 +32,19 @@ type part struct {
 }
 
 // separator carries what the functions of the pass share.
-type separator struct {
-	subgraph int
-	settled  map[*selection]bool
-}
+type separator struct{ subgraph int }
 
 func (b *builder) separate(st *step) {
-	s := &separator{subgraph: st.subgraph, settled: map[*selection]bool{}}
+	s := &separator{subgraph: st.subgraph}
 	s.merge([]part{{set: st.root}})
 }
 
 // merge settles under which keys the fields of merged selection sets are asked, and goes on below them.
 func (s *separator) merge(parts []part) {
+	if len(parts) == 1 && parts[0].set.distinct() {
+		s.descend(parts[0])
+		return
+	}
 	byAlias := map[string][]*asking{}
 	var order []string
 	for _, p := range parts {
@@ -63,6 +64,30 @@ func (s *separator) merge(parts []part) {
 			s.merge(below)
 		}
 	}
+}
+
+// descend goes on below a selection set of which no two fields stand under one key.
+func (s *separator) descend(p part) {
+	for _, f := range p.set.fields {
+		if f.child == nil {
+			continue
+		}
+		a := &asking{field: f, owner: f.cond, above: p.above}
+		if a.owner == nil {
+			a.owner = p.set.static
+		}
+		s.merge([]part{{set: f.ownChild(), above: a}})
+	}
+}
+
+// ownChild returns what is selected below a field, a copy where it is asked at another place already: there it may be asked
+// under other keys.
+func (f *selected) ownChild() *selection {
+	if f.child.separated {
+		f.child = f.child.clone()
+	}
+	f.child.separated = true
+	return f.child
 }
 
 // asking describes a field of a part.
@@ -98,11 +123,7 @@ func (s *separator) below(merged []*asking) []part {
 			continue
 		}
 		at[child] = len(parts)
-		if s.settled[child] {
-			child = child.clone() // at the other place it may be asked under other keys
-			a.field.child = child
-		}
-		s.settled[child] = true
+		child = a.field.ownChild()
 		mixed = mixed || len(parts) > 0 && parts[0].set.static != child.static
 		parts = append(parts, part{set: child, above: a})
 	}
