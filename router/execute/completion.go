@@ -143,9 +143,12 @@ func (r *run) unanswered(f *projected, n *node, base int) {
 			}
 			continue
 		}
-		if !src.attached() || r.excused(a.fetch) {
-			excused = true // nothing stands above, or the fetch has its error
+		if r.excused(a.fetch) {
+			excused = true // the fetch has its error
 			continue
+		}
+		if !src.attached() {
+			continue // nothing stands above, or the fetch was not wanted: another one was to answer
 		}
 		if r.lost(f, n, src, base) {
 			return

@@ -196,13 +196,15 @@ func (n *names) hasText(content []byte) bool {
 
 // leaf reads the value of a leaf field. What does not fit the field's type is noted, and stands for null.
 func (s *scanner) leaf(f *shapeField) (slot, error) {
-	if s.Next() == 'n' {
+	first := s.Next()
+	if first == 'n' {
 		return slot{kind: null}, s.Word("null")
 	}
 	from, fits := s.Pos, true
 	var err error
 	t := f.leaf
-	if t.depth > 0 && s.Data[from] == '[' {
+	listed := t.depth > 0 && first == '['
+	if listed {
 		fits, err = s.leaves(t, t.depth)
 	} else if err = s.Skip(); err == nil {
 		fits = t.depth == 0 && t.fits(s.Data[from:s.Pos])
@@ -216,7 +218,7 @@ func (s *scanner) leaf(f *shapeField) (slot, error) {
 	}
 	if !fits {
 		s.misfit(f)
-		if v.kind = wrong; t.depth > 0 && s.Data[from] == '[' {
+		if v.kind = wrong; listed {
 			v.kind = faulty
 		}
 	}
