@@ -79,7 +79,11 @@ type compiler struct {
 	leaves      map[leafKey]*leafType
 	projections map[string]*objectProjection
 	written     []*objectProjection // the same in order
-	tangled     bool                // a guard has too many alternatives
+	tangled     bool                // a guard has too many alternatives, or a field too many sets of directives
+	// What the operation that is being rendered defines for spreads with directives, its fetch, and how many there are.
+	definitions strings.Builder
+	rendering   int
+	fragments   int
 }
 
 // ErrTooManyConditions is the answer to an operation that repeats a field under very many combinations of @skip and
@@ -390,6 +394,9 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 	if len(declared) > 0 {
 		b.WriteString("(" + strings.Join(declared, ",") + ")")
 	}
+	b.WriteString(c.operationDirectives(f.Kind))
+	c.rendering, c.fragments = f.ID, 0
+	c.definitions.Reset()
 	if out.entity {
 		b.WriteString("{_entities(representations:$" + c.program.representations + ")")
 		c.write(&b, f.Selections, false)
@@ -397,6 +404,8 @@ func (c *compiler) render(out *fetch, f *plan.Fetch) {
 	} else {
 		c.write(&b, f.Selections, f.Kind == plan.Mutation)
 	}
+	out.definitions = c.definitions.String()
+	b.WriteString(out.definitions)
 	out.query = b.String()
 	out.prefix = append(jsontext.AppendString([]byte(`{"query":`), out.query), `,"variables":{`...)
 }
@@ -416,6 +425,7 @@ func (c *compiler) declare(i int) string {
 	if v.HasDefault {
 		text += "=" + v.Default
 	}
+	text += v.Directives
 	return text
 }
 

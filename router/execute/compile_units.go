@@ -44,6 +44,7 @@ func (c *compiler) units() {
 			c.program.units[at].dependants = append(c.program.units[at].dependants, i)
 		}
 	}
+	c.program.directives = inString(c.operationDirectives(plan.Query))
 	for i := range c.plan.Operation.Variables {
 		c.program.declarations = append(c.program.declarations, inString(c.declare(i)))
 	}
@@ -52,6 +53,8 @@ func (c *compiler) units() {
 // piece renders a fetch's part of a request that several share.
 func (c *compiler) piece(out *fetch, f *plan.Fetch) error {
 	var b strings.Builder
+	c.rendering, c.fragments = f.ID, 0
+	c.definitions.Reset()
 	c.write(&b, f.Selections, false)
 	text := b.String()
 	for i := range f.Representations {
@@ -65,6 +68,11 @@ func (c *compiler) piece(out *fetch, f *plan.Fetch) error {
 				return err
 			}
 			out.contexts = append(out.contexts, compiled)
+		}
+	}
+	for _, v := range out.contexts {
+		if mention(out.definitions, v.variable) >= 0 {
+			return fmt.Errorf("a fragment spread with directives of its own selects a field that takes $%s from a context: put the directives on the field", v.variable)
 		}
 	}
 	for {

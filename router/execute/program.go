@@ -30,6 +30,7 @@ type Program struct {
 	first    int
 	// declarations of the operation's variables, as they stand in a JSON string.
 	declarations [][]byte
+	directives   []byte // of the operation, on requests that several fetches share
 	// representations is the variable that entity fetches pass: a name that the operation has for none of its own.
 	representations string
 	answers         atomic.Int64 // bytes that the answers to a request take; 0 while none was executed
@@ -107,8 +108,10 @@ type fetch struct {
 	keys       []string // logical keys that it answers at its node, for errors
 	// For an entity fetch, its part of a request that several share: what it declares, and what it selects of entities, as
 	// they stand in a JSON string. The names of context variables are followed by a number where pieces meet.
-	pieces   [][]byte
-	contexts []contextValue
+	pieces [][]byte
+	// definitions are the fragments that the fetch's selections name.
+	definitions string
+	contexts    []contextValue
 	// listed says that the objects at the fetch's path are those of one source, by the list in which the scanner notes them:
 	// then nothing has to be walked. 0 where they are not.
 	listed int

@@ -23,7 +23,9 @@ func guardVariables(op *plan.Operation, set plan.SelectionSet, exact bool) []str
 	}
 	walk = func(set plan.SelectionSet, exact bool) {
 		for _, s := range set {
-			add(carried(op, s, exact))
+			for _, own := range variantsOf(s) {
+				add(carried(op, own, exact))
+			}
 			if s.Field != nil {
 				walk(s.Field.Selections, false)
 			} else {
@@ -71,13 +73,19 @@ func carried(op *plan.Operation, s plan.Selection, exact bool) [][]plan.Conditio
 func (c *compiler) write(b *strings.Builder, set plan.SelectionSet, exact bool) {
 	b.WriteByte('{')
 	first := true
-	for _, s := range set {
-		for _, conditions := range carried(c.plan.Operation, s, exact) {
-			if !first {
-				b.WriteByte(' ')
+	for _, written := range set {
+		for _, s := range variantsOf(written) {
+			for _, conditions := range carried(c.plan.Operation, s, exact) {
+				if b.Len()+c.definitions.Len() > maxVariantsText && s.Field != nil && len(s.Field.Variants) > 0 {
+					c.tangled = true
+					continue
+				}
+				if !first {
+					b.WriteByte(' ')
+				}
+				first = false
+				c.around(b, s, func(b *strings.Builder) { c.conditional(b, s, conditions, exact) })
 			}
-			first = false
-			c.conditional(b, s, conditions, exact)
 		}
 	}
 	b.WriteByte('}')
@@ -138,6 +146,9 @@ func (c *compiler) writeField(b *strings.Builder, f *plan.Field, directives func
 		b.WriteByte(')')
 	}
 	directives()
+	if len(f.Variants) > 0 {
+		b.WriteString(f.Variants[0].Directives)
+	}
 	if len(f.Selections) > 0 {
 		c.write(b, f.Selections, false)
 	}

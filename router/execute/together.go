@@ -111,7 +111,7 @@ func (r *run) messageTogether(u *unit, t *together, b []byte) []byte {
 	for _, i := range t.variables {
 		b = append(append(b, ','), r.program.declarations[i]...)
 	}
-	b = append(b, "){"...)
+	b = append(append(append(b, ')'), r.program.directives...), '{')
 	for i := range t.parts {
 		b = strconv.AppendInt(append(b, "_e"...), int64(i), 10)
 		b = append(append(b, ":_entities(representations:$"...), r.program.representations...)
@@ -124,7 +124,14 @@ func (r *run) messageTogether(u *unit, t *together, b []byte) []byte {
 			b = append(b, piece...)
 		}
 	}
-	b = append(b, `}","variables":{`...)
+	b = append(b, '}')
+	for i := range t.parts {
+		// One fetch may stand for several parts, next to each other.
+		if f := t.parts[i].fetch; f.definitions != "" && (i == 0 || t.parts[i-1].fetch != f) {
+			b = append(b, inString(f.definitions)...)
+		}
+	}
+	b = append(b, `","variables":{`...)
 	none := true
 	for _, i := range t.variables {
 		b, none = r.variable(b, i, none)

@@ -17,6 +17,7 @@ type collector struct {
 	introspection bool
 	turn          int     // how many fields were met
 	begun         []begun // deferred fragments that stand here
+	around        wraps   // the fragments with directives that are being read
 }
 
 // collect gathers the fields of a selection set that is in a part of the answer, nil for the initial one.
@@ -39,7 +40,7 @@ func (c *collector) collect(t *typeNode, types typeSet, set ast.SelectionSet, gu
 				return err
 			}
 			if include {
-				if err := c.narrow(t, types, fragment{s.TypeCondition, s.SelectionSet, s.Directives}, own, part); err != nil {
+				if err := c.narrow(t, types, fragment{s.TypeCondition, s.SelectionSet, s.Directives, nil}, own, part); err != nil {
 					return err
 				}
 			}
@@ -53,13 +54,16 @@ func (c *collector) collect(t *typeNode, types typeSet, set ast.SelectionSet, gu
 				return fmt.Errorf("there is no fragment %q", s.Name)
 			}
 			mark := s.Name + "\x00" + own.key() + "\x00" + types.key()
+			if around := c.around.within(s.Directives, def.Directives); len(around.around) > 0 {
+				mark += "\x00" + (&Variant{Around: around.around}).key()
+			}
 			if part != nil {
 				mark += "\x00" + itoa(part.ID)
 			}
 			deferred := s.Directives.ForName(deferDirective) != nil // then it is a part of its own
 			if include && (deferred || !c.seen[mark]) {
 				c.seen[mark] = c.seen[mark] || !deferred
-				if err := c.narrow(t, types, fragment{def.TypeCondition, def.SelectionSet, s.Directives}, own, part); err != nil {
+				if err := c.narrow(t, types, fragment{def.TypeCondition, def.SelectionSet, s.Directives, def.Directives}, own, part); err != nil {
 					return err
 				}
 			}
@@ -73,6 +77,7 @@ type fragment struct {
 	condition  string
 	set        ast.SelectionSet
 	directives ast.DirectiveList
+	defined    ast.DirectiveList // those of a fragment's definition
 }
 
 // narrow collects a fragment's selections for those of types that satisfy its condition.
@@ -92,5 +97,9 @@ func (c *collector) narrow(t *typeNode, types typeSet, f fragment, guard Guard, 
 	if err != nil {
 		return err
 	}
-	return c.collect(t, types, f.set, guard, part)
+	outer := c.around
+	c.around = outer.within(f.directives, f.defined)
+	err = c.collect(t, types, f.set, guard, part)
+	c.around = outer
+	return err
 }

@@ -50,6 +50,9 @@ func (b *builder) fetches() []*Fetch {
 			f.Representations = append(f.Representations, rep)
 		}
 		f.Variables = variables(f.Selections, nil)
+		for _, d := range b.operation.DirectivesOf(f.Kind) {
+			f.Variables = append(f.Variables, d.Variables...)
+		}
 		slices.Sort(f.Variables)
 		f.Variables = slices.Compact(f.Variables)
 		out[i] = f
@@ -132,7 +135,7 @@ func (b *builder) selections(s *selection) SelectionSet {
 }
 
 func (b *builder) field(s *selection, f *selected) *Field {
-	out := &Field{Name: f.item.name, Alias: f.alias, Arguments: f.arguments, Guard: f.guard}
+	out := &Field{Name: f.item.name, Alias: f.alias, Arguments: f.arguments, Guard: f.guard, Variants: f.item.variantsUnder(f.guard)}
 	switch {
 	case f.cond != nil:
 		out.Parent = f.cond.name
@@ -195,6 +198,9 @@ func variables(set SelectionSet, names []string) []string {
 		}
 		for _, a := range s.Field.Arguments {
 			names = append(names, a.Variables...)
+		}
+		for _, v := range s.Field.Variants {
+			names = append(names, v.Variables...)
 		}
 		names = variables(s.Field.Selections, names)
 	}

@@ -105,7 +105,8 @@ type item struct {
 	key       string // response key; "" for what only a requirement asks
 	decl      *typeNode
 	arguments []Argument
-	text      string // arguments in canonical form
+	text      string // arguments and directives in canonical form
+	variants  []Variant
 	types     typeSet
 	out       *typeNode // declared on decl; nil for scalars and __typename
 	leaf      bool

@@ -18,6 +18,7 @@ type group struct {
 	subs   []ast.SelectionSet
 	parts  []*Deferred
 	turns  []int // the order in which they were met
+	ways   []Variant
 }
 
 // settle chooses the type whose field a group is taken for. An object type has the narrowest definition of the field that
@@ -101,6 +102,7 @@ func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard, p
 		key = f.Name
 	}
 	rest := types
+	way := c.around.variant(f, guard)
 	for _, gr := range c.byKey[key] {
 		common := gr.types.intersect(rest)
 		if len(common) == 0 && !c.introspection {
@@ -108,13 +110,13 @@ func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard, p
 		}
 		if len(common) < len(gr.types) {
 			other := &group{key: key, field: gr.field, types: gr.types.minus(common), decls: slices.Clone(gr.decls),
-				guards: slices.Clone(gr.guards), subs: slices.Clone(gr.subs), parts: slices.Clone(gr.parts), turns: slices.Clone(gr.turns)}
+				guards: slices.Clone(gr.guards), subs: slices.Clone(gr.subs), parts: slices.Clone(gr.parts), turns: slices.Clone(gr.turns), ways: slices.Clone(gr.ways)}
 			c.byKey[key] = append(c.byKey[key], other)
 			c.insertAfter(gr, other)
 			gr.types = common
 		}
-		if len(f.SelectionSet) > 0 || !gr.occurs(t, guard, part) {
-			gr.occur(t, guard, f.SelectionSet, part, c.turn)
+		if len(f.SelectionSet) > 0 || !gr.occurs(t, way, part) {
+			gr.occur(t, way, f.SelectionSet, part, c.turn)
 		}
 		if rest = rest.minus(common); len(rest) == 0 {
 			return nil
@@ -124,7 +126,7 @@ func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard, p
 		return &LimitError{What: "fields", Limit: c.n.limits.Fields}
 	}
 	gr := &group{key: key, field: f, types: rest}
-	gr.occur(t, guard, f.SelectionSet, part, c.turn)
+	gr.occur(t, way, f.SelectionSet, part, c.turn)
 	c.byKey[key] = append(c.byKey[key], gr)
 	c.order = append(c.order, gr)
 	return nil
@@ -142,16 +144,16 @@ func (c *collector) insertAfter(at, gr *group) {
 }
 
 // occur adds an occurrence.
-func (gr *group) occur(on *typeNode, guard Guard, sub ast.SelectionSet, part *Deferred, turn int) {
+func (gr *group) occur(on *typeNode, way Variant, sub ast.SelectionSet, part *Deferred, turn int) {
 	gr.decls = append(gr.decls, on)
-	gr.guards, gr.subs = append(gr.guards, guard), append(gr.subs, sub)
+	gr.guards, gr.ways, gr.subs = append(gr.guards, way.Guard), append(gr.ways, way), append(gr.subs, sub)
 	gr.parts, gr.turns = append(gr.parts, part), append(gr.turns, turn)
 }
 
 // occurs reports whether there is an occurrence like this.
-func (gr *group) occurs(on *typeNode, guard Guard, part *Deferred) bool {
+func (gr *group) occurs(on *typeNode, way Variant, part *Deferred) bool {
 	for i, o := range gr.guards {
-		if gr.decls[i] == on && gr.parts[i] == part && o.equal(guard) {
+		if gr.decls[i] == on && gr.parts[i] == part && o.equal(way.Guard) && gr.ways[i].key() == way.key() {
 			return true
 		}
 	}

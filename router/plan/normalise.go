@@ -62,11 +62,13 @@ func normalise(g *graph, doc *ast.QueryDocument, name string, limits Limits, opt
 		return nil, nil, fmt.Errorf("the schema has no root type for a %s", def.Operation)
 	}
 	n.op.RootType = root.name
+	n.op.Directives = applied(def.Directives)
 	for _, v := range def.VariableDefinitions {
 		variable := Variable{Name: v.Variable, Type: v.Type.String()}
 		if v.DefaultValue != nil {
 			variable.Default, variable.HasDefault = v.DefaultValue.String(), true
 		}
+		variable.Directives, _ = travelling(v.Directives, nil)
 		n.op.Variables = append(n.op.Variables, variable)
 	}
 	items, selections, err := n.set(root, root.possible, []occurrence{{set: def.SelectionSet, on: root}}, nil, 0)
@@ -154,6 +156,8 @@ func (n *normaliser) field(gr *group, full Guard, depth int) (*item, []sharedFie
 	if it.name == typenameField {
 		return it, fields, nil
 	}
+	it.variants = gr.variants()
+	it.text += variantsText(it.variants)
 	occurrences := make([]occurrence, len(gr.subs))
 	for i, s := range gr.subs {
 		occurrences[i] = occurrence{set: s, part: gr.parts[i]}

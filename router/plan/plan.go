@@ -34,6 +34,7 @@ type Operation struct {
 	Conditions []Condition  // the meaning of each bit of a Guard; at most 64
 	Selections SelectionSet // of the initial answer, where Deferred is not empty
 	Deferred   []*Deferred  // what is answered after it
+	Directives []AppliedDirective
 }
 
 // Variable is a variable that the operation declares.
@@ -42,6 +43,7 @@ type Variable struct {
 	Type       string // as written, e.g. "[ID!]!"
 	Default    string // GraphQL literal as written, or ""
 	HasDefault bool
+	Directives string // as written, "" for none
 }
 
 // Condition is what one bit of a Guard stands for. With Variable set the bit is on when the variable's value equals
@@ -94,6 +96,8 @@ type Field struct {
 	// Types are, in a fetch, the runtime types of the objects that the value stands for under Key, where the subgraph is asked
 	// for several values under one Key and cannot tell the objects apart, as those of an interface object; empty for all.
 	Types []string
+	// Variants are the ways in which a field of a fetch is selected, where some have directives; none for one without.
+	Variants []Variant
 	// Denied fields are answered with null and an error, and not fetched: the request may not see them.
 	Denied bool
 }

@@ -150,6 +150,14 @@ func (o *Operation) write(b *strings.Builder, set SelectionSet, indent string, r
 		if len(f.Types) > 0 {
 			b.WriteString(" of " + strings.Join(f.Types, "|"))
 		}
+		for _, v := range f.Variants {
+			for _, a := range v.Around {
+				b.WriteString(" in " + a.Inline + a.Spread + a.Definition)
+			}
+			if v.Directives != "" {
+				b.WriteString(" " + v.Directives)
+			}
+		}
 		if !reading && f.Key != "" && f.Key != f.Alias {
 			b.WriteString(" as " + strings.ReplaceAll(f.Key, "\x00", "~"))
 		}
