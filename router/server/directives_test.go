@@ -13,6 +13,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/server"
@@ -58,7 +59,7 @@ func asked(t *testing.T) (s *server.Server, queries func() map[string][]string) 
 			body, _ := io.ReadAll(r.Body)
 			var request struct{ Query string }
 			_ = json.Unmarshal(body, &request)
-			if _, errs := gqlparser.LoadQuery(schema, request.Query); len(errs) > 0 {
+			if _, errs := gqlparser.LoadQueryWithRules(schema, request.Query, rules.NewDefaultRules()); len(errs) > 0 {
 				t.Errorf("%s refuses %s: %v", name, request.Query, errs)
 			}
 			mu.Lock()
