@@ -313,7 +313,32 @@ func TestStop(t *testing.T) {
 	stream := s.Follow(t, graphqltest.Support(), `subscription { ticks }`, nil)
 	things.ticks <- 1
 	stream.Next(t, nil)
+	socket, _, err := websocket.Dial(t.Context(), s.URL, &websocket.DialOptions{
+		Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: http.Header{identity.Header: {signer.Value(graphqltest.Support(), "things", nil)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.CloseNow() }()
+	for _, text := range []string{`{"type":"connection_init"}`, `{"type":"subscribe","id":"a","payload":{"query":"subscription { ticks }"}}`} {
+		if err := socket.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	things.ticks <- 2 // to the one or the other
 	stop()
+	for {
+		_, text, err := socket.Read(t.Context())
+		if strings.Contains(string(text), "complete") {
+			t.Errorf("the socket is told %s: the router would not ask again", text)
+		}
+		if err != nil {
+			if code := websocket.CloseStatus(err); code != websocket.StatusServiceRestart {
+				t.Errorf("the socket ends with %v", err)
+			}
+			break
+		}
+	}
 	if !stream.Broken(t) {
 		t.Error("the stream was completed: the router would not ask again")
 	}

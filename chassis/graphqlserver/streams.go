@@ -1,11 +1,13 @@
 package graphqlserver
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -32,21 +34,44 @@ func webSocket() graphql.Transport {
 	return untilStopped{gqltransport.Websocket{InitTimeout: initWithin, PingPongInterval: keepAlive}}
 }
 
-// untilStopped is a transport whose connections end when the service stops: a socket lasts as long as its client.
+// untilStopped is a transport over WebSocket whose connections end when the service stops: a socket lasts as long as its
+// client. To cancel the request's context would end the operations as if they were complete; so the client is told to
+// connect again, and the connection is cut.
 type untilStopped struct{ graphql.Transport }
 
 // Do implements [graphql.Transport].
 func (u untilStopped) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
+	left := make(chan struct{})
+	defer close(left)
+	u.Transport.Do(&cutWriter{ResponseWriter: w, stopping: chassis.Stopping(r.Context()), left: left}, r, exec)
+}
+
+// cutWriter is a response whose connection, once it is taken over, is cut when the service stops.
+type cutWriter struct {
+	http.ResponseWriter
+	stopping, left <-chan struct{}
+}
+
+// serviceRestart is a WebSocket's close frame with the code 1012 (RFC 6455, sections 5.5.1 and 7.4; registered with IANA).
+const serviceRestart = "\x88\x02\x03\xf4"
+
+// Hijack implements [http.Hijacker].
+func (c *cutWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(c.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("take over the connection: %w", err)
+	}
 	go func() {
 		select {
-		case <-chassis.Stopping(ctx):
-			cancel()
-		case <-ctx.Done():
+		case <-c.stopping:
+			// Frames are written whole, and a control frame may stand between those of a message.
+			_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+			_, _ = io.WriteString(conn, serviceRestart)
+			_ = conn.Close()
+		case <-c.left:
 		}
 	}()
-	u.Transport.Do(w, r.WithContext(ctx), exec)
+	return conn, rw, nil
 }
 
 // eventStream serves operations as server-sent events: the distinct connections mode of the GraphQL over SSE protocol, a
