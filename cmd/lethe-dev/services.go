@@ -122,8 +122,9 @@ func listenAndOpen(ctx context.Context, log *slog.Logger, all *group, env *chass
 	return open(ctx, log, all, env, o, ln)
 }
 
-// stopBehind is how what stands behind the doors stops, when no request needs it any more.
-func stopBehind() chassis.Stop { return chassis.Stop{Timeout: time.Second} }
+// stopBehind is how what stands behind the doors stops, when no request needs it any more. Workers wait that long for their
+// polls to end also where they do nothing.
+func stopBehind() chassis.Stop { return chassis.Stop{Timeout: 600 * time.Millisecond} }
 
 func open(ctx context.Context, log *slog.Logger, all *group, env *chassis.Env, o opener, ln net.Listener) error {
 	timeout := env.Duration("SHUTDOWN_TIMEOUT", 0, time.Millisecond, 24*time.Hour)
