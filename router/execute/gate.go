@@ -20,12 +20,15 @@ type gate struct {
 	// length bounds the requests that wait, and patience how long each does; without bound where they are 0.
 	length   int
 	patience time.Duration
+	// share bounds those of one account; without bound where it is 0.
+	share int
 
 	mu      sync.Mutex
 	held    int64 // by requests that are executed
 	written int64 // by responses that clients are reading
 	waiting int
-	queues  []*queue // those in which somebody waits
+	queues  []*queue       // those in which somebody waits
+	lined   map[uint64]int // those that wait, by account
 }
 
 // queue is a program's requests at the gate. It is the gate's to read and write.
@@ -37,9 +40,10 @@ type queue struct {
 }
 
 type waiter struct {
-	weight int64
-	since  time.Time
-	let    chan struct{}
+	weight  int64
+	account uint64
+	since   time.Time
+	let     chan struct{}
 }
 
 // claim is what a request asks of the gate.
@@ -50,6 +54,16 @@ type claim struct {
 	guessed bool
 	// must says that the request is not refused: it goes in when its time is over all the same, and fails soon.
 	must bool
+	// charged is whom the request is charged to; nil for nobody.
+	charged Charged
+}
+
+// account returns the account that a request waits under.
+func (c claim) account() uint64 {
+	if c.charged == nil {
+		return 0
+	}
+	return c.charged.Account()
 }
 
 // enter waits until there is room, and reports false where the request is refused instead.
@@ -66,7 +80,7 @@ func (g *gate) enter(ctx context.Context, deadline time.Time, q *queue, c claim)
 		g.mu.Unlock()
 		return false
 	}
-	w := g.line(q, weight, now)
+	w := g.line(q, c, now)
 	g.admit(now)
 	g.mu.Unlock()
 	var late <-chan time.Time
@@ -103,12 +117,30 @@ func (g *gate) enter(ctx context.Context, deadline time.Time, q *queue, c claim)
 // full reports whether a request that would wait is refused at once: where as many wait as may, and where nobody has come in
 // for so long without waiting for half of what is allowed, so that this one would wait in vain, most likely.
 func (g *gate) full(q *queue, c claim, now time.Time) bool {
-	return g.length > 0 && g.waiting >= g.length || g.patience > 0 && !c.guessed && len(q.waiting) > 0 && now.Sub(q.moved) > g.patience
+	return g.length > 0 && g.waiting >= g.length || g.shareTaken(c.account()) || g.patience > 0 && !c.guessed && len(q.waiting) > 0 && now.Sub(q.moved) > g.patience
+}
+
+// shareTaken reports whether as many requests of an account wait as may.
+func (g *gate) shareTaken(account uint64) bool {
+	return g.share > 0 && account != 0 && g.lined[account] >= g.share
+}
+
+// crowded reports whether that, and not that as many wait as may in all, is why a request of an account is refused.
+func (g *gate) crowded(c claim) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shareTaken(c.account()) && (g.length == 0 || g.waiting < g.length)
 }
 
 // line puts a request at the end of its queue.
-func (g *gate) line(q *queue, weight int64, now time.Time) *waiter {
-	w := &waiter{weight, now, make(chan struct{})}
+func (g *gate) line(q *queue, c claim, now time.Time) *waiter {
+	w := &waiter{c.weight, c.account(), now, make(chan struct{})}
+	if w.account != 0 {
+		if g.lined == nil {
+			g.lined = map[uint64]int{}
+		}
+		g.lined[w.account]++
+	}
 	if len(q.waiting) == 0 {
 		q.moved = now
 		g.queues = append(g.queues, q)
@@ -119,6 +151,11 @@ func (g *gate) line(q *queue, weight int64, now time.Time) *waiter {
 }
 
 func (g *gate) remove(q *queue, i int) {
+	if account := q.waiting[i].account; account != 0 {
+		if g.lined[account]--; g.lined[account] == 0 {
+			delete(g.lined, account)
+		}
+	}
 	q.waiting = slices.Delete(q.waiting, i, i+1)
 	g.waiting--
 	if len(q.waiting) == 0 {
@@ -198,7 +235,7 @@ func (g *gate) next() *queue {
 	return next
 }
 
-// waits gives how many requests wait.
+// waits returns how many requests wait.
 func (g *gate) waits() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

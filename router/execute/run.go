@@ -31,8 +31,16 @@ type Request struct {
 	Trail Trail
 	// Files are those that were sent with the request; nil for none.
 	Files *upload.Files
+	// Charged, where not nil, says whom the request is charged to, should it have to wait for memory.
+	Charged Charged
 	// Extensions are members of the response's extensions, as JSON without the braces: `"queryPlan":{...}`.
 	Extensions []byte
+}
+
+// Charged is whom requests are charged to.
+type Charged interface {
+	// Account returns a number that stands for it; 0 for nobody in particular.
+	Account() uint64
 }
 
 // Buffer gives a buffer when it is needed: while subgraphs are waited for, nobody holds it.
@@ -77,6 +85,8 @@ type Outcome struct {
 	// Refused tells that nothing was asked of any subgraph and there is no response: memory is short, and too many requests
 	// wait for it already.
 	Refused bool
+	// Crowded tells, of a request that is refused, that as many of its account wait already as may.
+	Crowded bool
 	// Streamed tells that the response went to the request's stream, and Err why not to its end.
 	Streamed bool
 	Err      error
@@ -99,6 +109,8 @@ type Options struct {
 	// bound.
 	QueueLength int
 	QueueTime   time.Duration
+	// QueueShare bounds those that wait of one account. 0 is no bound.
+	QueueShare int
 	// StreamFrom is the bytes of a response from which it goes to a request's stream: 256 KiB where it is 0.
 	StreamFrom int
 	// Buffers may be shared with others; nil makes some.
@@ -129,7 +141,7 @@ func New(caller Caller, options Options) *Executor {
 		options.Buffers = buffers.New[byte](most)
 	}
 	return &Executor{caller: caller, options: options, slots: buffers.New[slot](most), gate: gate{
-		budget: options.MemoryBudget, little: options.MemoryBudget / littlePart, length: options.QueueLength, patience: options.QueueTime,
+		budget: options.MemoryBudget, little: options.MemoryBudget / littlePart, length: options.QueueLength, patience: options.QueueTime, share: options.QueueShare,
 	}}
 }
 
@@ -175,8 +187,9 @@ func (e *Executor) Execute(ctx context.Context, p *Program, req Request, dst []b
 func (e *Executor) execute(ctx context.Context, p *Program, req Request, event, dst []byte) ([]byte, Outcome) {
 	c, response := e.takes(p)
 	c.must = event != nil // of a subscription: its client could not ask for it again
+	c.charged = req.Charged
 	if !e.gate.enter(ctx, req.Deadline, &p.queue, c) {
-		return dst, Outcome{Refused: true}
+		return dst, Outcome{Refused: true, Crowded: e.gate.crowded(c)}
 	}
 	r := e.runOf(ctx, p, req)
 	r.event, r.place = event, place{gate: &e.gate, queue: &p.queue, weight: c.weight}

@@ -18,6 +18,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/lethe/lethe/router/authorise"
+	"github.com/lethe/lethe/router/cost"
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/plan"
 	"github.com/lethe/lethe/router/supergraph"
@@ -53,7 +54,8 @@ func (l Limits) defaults() Limits {
 
 // Prepared is an operation that is ready to run, or the errors that it has.
 type Prepared struct {
-	// Program is the one for those who may see everything, nil where there are errors: [Prepared.For] gives a request's.
+	// Program is the one for those who may see everything, nil where there are errors, and where the operation is dearer
+	// than [Options.MaxCost]: [Prepared.For] gives a request's.
 	Program *execute.Program
 	Kind    plan.OperationKind
 	Name    string
@@ -61,6 +63,8 @@ type Prepared struct {
 	Errors  gqlerror.List
 
 	inputs    *inputs
+	cost      *cost.Program // nil where costs are not looked at
+	charge    float64       // where it is the same for all requests; else -1
 	variables []variable
 	uploads   []string  // scalars whose values are files
 	variants  *variants // nil where all requests have the same program
@@ -73,6 +77,10 @@ type Options struct {
 	NoIntrospection bool
 	// Uploads names the scalars whose values are files.
 	Uploads []string
+	// Costs is what costs are found with; nil where they are not looked at.
+	Costs *cost.Model
+	// MaxCost, where it is above 0, is the cost beyond which nobody may run an operation: then it is not planned.
+	MaxCost float64
 }
 
 // Preparer prepares operations for one schema. It is safe for concurrent use.
@@ -157,6 +165,12 @@ func (p *Preparer) prepare(query, name string) *Prepared {
 	defers, refused := findDeferral(doc, op)
 	if refused != nil {
 		return refused
+	}
+	if refused := p.price(doc, op, out); refused != nil {
+		return refused
+	}
+	if p.options.MaxCost > 0 && out.charge > p.options.MaxCost {
+		return out
 	}
 	var options plan.Options
 	needs := requirements{rules: p.authorise}

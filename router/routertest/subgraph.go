@@ -378,7 +378,7 @@ func (a *answering) entities(f *asked) []any {
 }
 
 // Serve puts a handler on a free port until the test ends, and gives the address of its /graphql.
-func Serve(t *testing.T, h http.Handler) string {
+func Serve(t testing.TB, h http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)

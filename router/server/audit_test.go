@@ -65,7 +65,7 @@ func runSuite(t *testing.T, suite *routertest.Suite) {
 }
 
 // serve puts a handler on a free port.
-func serve(t *testing.T, h http.Handler) string {
+func serve(t testing.TB, h http.Handler) string {
 	t.Helper()
 	return routertest.Serve(t, h)
 }

@@ -73,8 +73,10 @@ func (q *request) parseBatch(body []byte, most int) *problem {
 // part takes the answer to one operation of a batch. Its status and headers are nobody's: those of the batch count.
 type part struct {
 	exchange
-	header http.Header
-	body   []byte
+	header  http.Header
+	body    []byte
+	problem *problem // why it is none
+	took    time.Duration
 }
 
 // Header implements http.ResponseWriter.
@@ -96,14 +98,36 @@ func (p *part) Write(b []byte) (int, error) {
 // runBatch runs the operations of a batch side by side, and answers with the list of their answers, in their order.
 func (s *Server) runBatch(ctx context.Context, x *exchange, e *engine) {
 	parts := make([]part, len(x.batch))
-	var left sync.WaitGroup
 	for i, b := range x.batch {
-		p := &parts[i]
-		p.header = http.Header{}
-		p.exchange = exchange{request: b.request, w: p, r: x.r, id: x.id, media: x.media, deadline: x.deadline, files: x.files, buffers: x.buffers}
-		left.Go(func() { s.runPart(ctx, p, b.problem, e) })
+		parts[i].header, parts[i].problem = http.Header{}, b.problem
+		parts[i].exchange = exchange{request: b.request, w: &parts[i], r: x.r, id: x.id, media: x.media, deadline: x.deadline, files: x.files, buffers: x.buffers, server: s, principal: x.principal}
 	}
-	left.Wait()
+	each := func(do func(p *part)) {
+		var left sync.WaitGroup
+		for i := range parts {
+			left.Go(func() { s.guarded(ctx, &parts[i], do) })
+		}
+		left.Wait()
+	}
+	each(func(p *part) {
+		if p.problem != nil {
+			p.refuse(p.problem)
+			return
+		}
+		s.ready(ctx, &p.exchange, e)
+	})
+	if s.affordable(x.principal, parts, e) {
+		each(func(p *part) {
+			if p.ready {
+				s.perform(ctx, &p.exchange, e)
+			}
+		})
+	}
+	if e.config.AccessLog {
+		for i := range parts {
+			s.record(&parts[i].exchange, parts[i].took)
+		}
+	}
 	x.sendBatch(parts)
 }
 
@@ -147,24 +171,18 @@ func (x *exchange) sendBatch(parts []part) {
 	x.send(http.StatusOK, x.out)
 }
 
-// runPart runs one operation. A fault in it costs its own answer alone.
-func (s *Server) runPart(ctx context.Context, p *part, wrong *problem, e *engine) {
+// guarded does something for one operation. A fault in it costs its own answer alone.
+func (s *Server) guarded(ctx context.Context, p *part, do func(p *part)) {
 	began := time.Now()
 	defer func() {
+		p.took += time.Since(began)
 		if v := recover(); v != nil {
 			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 				s.log.ErrorContext(ctx, "an operation of a batch panicked", "request_id", p.id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			}
-			p.body = p.body[:0]
+			p.body, p.ready = p.body[:0], false
 			p.refuse(&problem{http.StatusInternalServerError, "INTERNAL", "Something went wrong here: try again, and if it stays so tell us the request id."})
 		}
-		if e.config.AccessLog {
-			s.record(&p.exchange, time.Since(began))
-		}
 	}()
-	if wrong != nil {
-		p.refuse(wrong)
-		return
-	}
-	s.run(ctx, &p.exchange, e)
+	do(p)
 }

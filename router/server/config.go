@@ -37,6 +37,8 @@ type Config struct {
 	PersistedQueries PersistedQueries `yaml:"persistedQueries" doc:"Operations that clients register by their hash."`
 	Compression      Compression      `yaml:"compression" doc:"Which responses are compressed."`
 	Uploads          Uploads          `yaml:"uploads" doc:"Files that clients send."`
+	Clients          Clients          `yaml:"clients" doc:"How clients are told apart, and what one of them may have at a time."`
+	Demand           DemandControl    `yaml:"demandControl" doc:"How dear an operation may be."`
 	TrustedDocuments TrustedDocuments `yaml:"trustedDocuments" doc:"Operations that are known before clients ask for them."`
 
 	timeout   time.Duration
@@ -142,6 +144,8 @@ func (c Config) complete() (Config, error) {
 	c.Uploads.complete(check)
 	c.Shutdown.complete(check, c.timeout)
 	c.TrustedDocuments.complete(check)
+	c.Demand.complete(check)
+	c.Clients.complete(check, &c)
 	return c, check.Problems.Err()
 }
 

@@ -33,20 +33,28 @@ type exchange struct {
 	deadline time.Time  // when it is given up
 	bytes    int        // of the response
 	buffers  *buffers.List[byte]
-	response []byte            // in a buffer of those; nil where it is in another
-	counted  int               // bytes of it among those of requests under way
-	long     *long             // where it is sent in pieces; nil else
-	flight   *flight           // whose answer it is, where others may have that too
-	broken   bool              // it was not sent to its end
-	streamed int               // bytes that were sent as a stream
-	coding   string            // in which the answer is compressed; "" for none
-	codeFrom int               // bytes from which it is
-	files    *upload.Files     // that were sent with it; nil for none
-	uploads  bool              // it counts as one of the uploads under way
-	entered  int64             // how many of the requests under way it counts as
-	prepared *prepare.Prepared // nil where the request did not come so far
-	status   int
-	errors   int
+	response []byte        // in a buffer of those; nil where it is in another
+	counted  int           // bytes of it among those of requests under way
+	long     *long         // where it is sent in pieces; nil else
+	flight   *flight       // whose answer it is, where others may have that too
+	broken   bool          // it was not sent to its end
+	streamed int           // bytes that were sent as a stream
+	coding   string        // in which the answer is compressed; "" for none
+	codeFrom int           // bytes from which it is
+	files    *upload.Files // that were sent with it; nil for none
+	uploads  bool          // it counts as one of the uploads under way
+	entered  int64         // how many of the requests under way it counts as
+	server   *Server
+	// principal is whom it is charged to.
+	principal Principal
+	holding   *holding          // its part of that one's share of the requests under way; nil where it is not counted
+	uploaded  *holding          // and of the uploads
+	prepared  *prepare.Prepared // nil where the request did not come so far
+	charge    float64           // the estimated cost of the operation
+	ready     bool              // nothing speaks against running it
+	gauge     gauge             // measures what it really cost
+	status    int
+	errors    int
 }
 
 // graphql answers GraphQL over HTTP.
@@ -61,7 +69,7 @@ func (s *Server) graphql(w http.ResponseWriter, r *http.Request, id string) {
 	}
 	q, _ := requests.Get().(*request)
 	x := &q.turn
-	*x = exchange{request: q, w: w, r: r, id: id, buffers: s.buffers}
+	*x = exchange{request: q, w: w, r: r, id: id, buffers: s.buffers, server: s}
 	s.answer(x)
 	s.metrics.observe(x, time.Since(began))
 	if s.config().AccessLog && len(x.batch) == 0 {
@@ -102,7 +110,14 @@ func (s *Server) answer(x *exchange) {
 		return
 	}
 	defer x.closeFiles(s)
-	if p := s.read(x, s.engine.Load()); p != nil {
+	ctx := x.r.Context()
+	form := isForm(x.r)
+	if form { // what files take is charged to somebody from their first byte on
+		if ctx, ok = s.identify(ctx, x); !ok {
+			return
+		}
+	}
+	if p := s.read(ctx, x, form, s.engine.Load()); p != nil {
 		x.refuse(p)
 		return
 	}
@@ -113,21 +128,19 @@ func (s *Server) answer(x *exchange) {
 		s.overloaded(x, tooMany, "Too many requests are under way: try again in a moment.")
 		return
 	}
-	ctx := x.r.Context()
 	x.deadline = time.Now().Add(s.config().timeout)
 	if ctx.Done() != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, x.deadline)
 		defer cancel()
 	}
-	if s.options.Authenticator != nil {
-		var err error
-		if ctx, err = s.options.Authenticator.Authenticate(ctx, x.r.Header, x.id); err != nil {
-			s.log.InfoContext(ctx, "a token was refused", "request_id", x.id, "reason", err)
-			x.w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-			x.refuse(&problem{http.StatusUnauthorized, "UNAUTHENTICATED", "The token is not valid: get a new one and send it as Authorization: Bearer."})
+	if !form {
+		if ctx, ok = s.identify(ctx, x); !ok {
 			return
 		}
+	}
+	if !s.enter(ctx, x) {
+		return
 	}
 	if len(x.batch) > 0 {
 		s.runBatch(ctx, x, s.engine.Load())
@@ -136,14 +149,69 @@ func (s *Server) answer(x *exchange) {
 	s.run(ctx, x, s.engine.Load())
 }
 
+// identify finds who asks, and answers where that cannot be.
+func (s *Server) identify(ctx context.Context, x *exchange) (context.Context, bool) {
+	if s.options.Authenticator == nil {
+		return ctx, true
+	}
+	ctx, err := s.options.Authenticator.Authenticate(ctx, x.r.Header, x.id)
+	if err != nil {
+		s.log.InfoContext(ctx, "a token was refused", "request_id", x.id, "reason", err)
+		x.w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		x.refuse(&problem{http.StatusUnauthorized, "UNAUTHENTICATED", "The token is not valid: get a new one and send it as Authorization: Bearer."})
+		return ctx, false
+	}
+	return ctx, true
+}
+
+// enter takes a place among the requests under way from its principal's share, and reports whether there was one.
+func (s *Server) enter(ctx context.Context, x *exchange) bool {
+	x.principal = s.principal(ctx)
+	if x.principal.Kind == Service {
+		return true
+	}
+	config, under := s.config(), s.inFlight.Load()
+	if under > kept(config.Limits.ConcurrentRequests, x.principal.Kind) {
+		s.overloaded(x, tooMany, "Too many requests are under way: try again in a moment.")
+		return false
+	}
+	// While so few are under way nobody can have much, and they need not be counted.
+	share := config.Clients.Shares.Requests
+	uncounted := share / 4
+	if under <= int64(uncounted) || share >= config.Limits.ConcurrentRequests {
+		return true
+	}
+	if x.holding = s.shares.take(s.account(x.r, x.principal), ofRequests, int(x.entered), share-uncounted); x.holding == nil {
+		x.refuse(overShare(x.w, codeTooManyRequests, "requests under way", share))
+		return false
+	}
+	return true
+}
+
+// Account implements [execute.Charged].
+func (x *exchange) Account() uint64 {
+	if x.principal.Kind == Service {
+		return 0
+	}
+	return uint64(x.server.account(x.r, x.principal))
+}
+
 // leave makes place for another request.
 func (x *exchange) leave(s *Server) {
 	s.inFlight.Add(-x.entered)
-	x.entered = 0
+	x.holding.drop(ofRequests, int(x.entered))
+	x.entered, x.holding = 0, nil
 }
 
 // run prepares and executes the operation.
 func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
+	if s.ready(ctx, x, e); x.ready {
+		s.perform(ctx, x, e)
+	}
+}
+
+// ready prepares the operation and its variables, and says whether it may run; where it may not, it is answered.
+func (s *Server) ready(ctx context.Context, x *exchange, e *engine) {
 	if n := s.find(ctx, x.request, e); n != nil {
 		x.notFound(n)
 		return
@@ -165,7 +233,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		x.refuse(&problem{http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "A mutation is sent with POST."})
 		return
 	case prepared.Kind == plan.Subscription:
-		s.stream(ctx, x, e)
+		x.ready = true // what speaks against it stands in its stream
 		return
 	}
 	x.values.Files = x.files
@@ -173,16 +241,35 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		x.reject(errs)
 		return
 	}
+	var errs gqlerror.List
+	if x.charge, errs = s.charge(x.principal, e, prepared, &x.values); len(errs) > 0 {
+		x.reject(errs)
+		return
+	}
+	x.ready = true
+}
+
+// perform executes an operation that is ready.
+func (s *Server) perform(ctx context.Context, x *exchange, e *engine) {
+	prepared := x.prepared
+	if prepared.Kind == plan.Subscription {
+		s.stream(ctx, x, e)
+		return
+	}
 	program, errs := prepared.For(prepare.Traits{Grants: authorise.FromContext(ctx), Parts: x.parts != nil, Values: &x.values})
 	if len(errs) > 0 {
 		x.reject(errs)
 		return
 	}
-	req := execute.Request{Variables: x.values.JSON, Files: x.files, Deadline: x.deadline, Labels: execute.Labels{Draw: rand.Uint64(), Percent: e.config.Overrides}, Trail: execute.Trail{
+	req := execute.Request{Variables: x.values.JSON, Files: x.files, Deadline: x.deadline, Charged: x, Labels: execute.Labels{Draw: rand.Uint64(), Percent: e.config.Overrides}, Trail: execute.Trail{
 		RequestID: x.id, Parent: first(x.r.Header["Traceparent"]), State: first(x.r.Header["Tracestate"]),
 	}}
 	if s.config().QueryPlans && x.r.Header.Get(planHeader) != "" {
 		req.Extensions = queryPlan(program.Plan())
+	}
+	x.gauge = s.gauge(first(x.r.Header[costHeader]) == "1", e, prepared, &x.values)
+	if x.gauge.asked {
+		req.Extensions = member(req.Extensions, costExtension(x.charge, !program.Incremental()))
 	}
 	if program.Incremental() {
 		s.sendParts(ctx, x, e, program, req)
@@ -190,7 +277,7 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 	}
 	req.Buffer = x
 	defer x.giveBack(e)
-	if x.media != eventStreamType {
+	if x.media != eventStreamType && !x.gauge.asked {
 		req.Stream = (*pieces)(x)
 		defer s.abandoned(x)
 	}
@@ -202,14 +289,21 @@ func (s *Server) run(ctx context.Context, x *exchange, e *engine) {
 		body, outcome = e.execute.Execute(ctx, program, req, nil)
 		x.response = body
 	}
-	if outcome.Refused {
+	switch {
+	case outcome.Crowded:
+		s.overload.shed(noRoom)
+		x.refuse(overShare(x.w, codeTooManyRequests, "requests that wait for memory", e.config.Clients.Shares.Waiting))
+		return
+	case outcome.Refused:
 		s.overloaded(x, noRoom, "Too many large requests are under way: try again in a moment.")
 		return
 	}
 	x.errors = outcome.Errors
 	if outcome.Streamed {
+		x.gauge.end(s.metrics)
 		x.finish(outcome.Err)
 	} else {
+		x.gauge.measure(s.metrics, body)
 		x.send(http.StatusOK, body)
 		x.bytes = len(body)
 	}
@@ -247,6 +341,14 @@ func queryPlan(p *plan.Plan) []byte {
 		return nil
 	}
 	return append([]byte(`"queryPlan":`), doc...)
+}
+
+// member adds a member to those of an object.
+func member(members, one []byte) []byte {
+	if len(members) > 0 {
+		members = append(members, ',')
+	}
+	return append(members, one...)
 }
 
 // send writes the answer.

@@ -14,7 +14,7 @@ import (
 )
 
 // queryOf gives a request with a query.
-func queryOf(t *testing.T, query string) string {
+func queryOf(t testing.TB, query string) string {
 	t.Helper()
 	b, err := json.Marshal(map[string]string{"query": query})
 	if err != nil {
@@ -43,7 +43,7 @@ func bomb(n int, on, spread, last string) string {
 }
 
 // hostileShop is a graph in which every object leads to every other, so that operations can be as deep as they like.
-func hostileShop(t *testing.T) *server.Server {
+func hostileShop(t *testing.T, demand string) *server.Server {
 	t.Helper()
 	const link = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"]) `
 	composed, errs := compose.Compose([]compose.Subgraph{
@@ -54,7 +54,9 @@ func hostileShop(t *testing.T) *server.Server {
 	if len(errs) > 0 {
 		t.Fatal(compose.FormatText(errs))
 	}
-	s, err := server.New(server.Options{Supergraph: composed.SDL, Log: slog.New(slog.DiscardHandler)})
+	s, err := server.New(server.Options{
+		Supergraph: composed.SDL, Log: slog.New(slog.DiscardHandler), Config: server.Config{Demand: server.DemandControl{Mode: demand}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +67,7 @@ func hostileShop(t *testing.T) *server.Server {
 // TestHostileRequests holds that requests made to cost much are refused with a code that says why, and that none has the
 // router allocate out of proportion to what was sent. It runs alone: others' allocations would count.
 func TestHostileRequests(t *testing.T) {
-	s := hostileShop(t)
+	enforced, off := hostileShop(t, "enforce"), hostileShop(t, "off")
 	rep := strings.Repeat
 	for _, c := range []struct{ name, body, code string }{
 		{"a megabyte of tokens", queryOf(t, "{"+rep(" id", 340_000)+"}"), "QUERY_TOO_LARGE"},
@@ -81,8 +83,8 @@ func TestHostileRequests(t *testing.T) {
 		{"root fields through fragments", queryOf(t, "{ ...f0 }"+bomb(60, "Query", "...f# ...f#", "node { id }")), "MAX_ROOT_FIELDS_EXCEEDED"},
 		{"spreads side by side", queryOf(t, "{ ...f0 }"+bomb(10, "Query", rep("...f# ", 300), "node { id }")), "MAX_ROOT_FIELDS_EXCEEDED"},
 		{"spreads of spreads", queryOf(t, "{ node { ...f0 } }"+bomb(60, "Node", "...f# ...f#", "id")), "SUBGRAPH_UNAVAILABLE"},
-		{"fields that double", queryOf(t, "{ node { ...f0 } }"+bomb(40, "Node", "left { ...f# } right { ...f# }", "id")), "OPERATION_TOO_COMPLEX"},
-		{"fields that double over subgraphs", queryOf(t, "{ node { ...f0 } }"+bomb(40, "Node", "left { ...f# } up { ...f# }", "name")), "OPERATION_TOO_COMPLEX"},
+		{"fields that double", queryOf(t, "{ node { ...f0 } }"+bomb(40, "Node", "left { ...f# } right { ...f# }", "id")), "OPERATION_TOO_EXPENSIVE, else OPERATION_TOO_COMPLEX"},
+		{"fields that double over subgraphs", queryOf(t, "{ node { ...f0 } }"+bomb(40, "Node", "left { ...f# } up { ...f# }", "name")), "OPERATION_TOO_EXPENSIVE, else OPERATION_TOO_COMPLEX"},
 		{"many fragments", queryOf(t, "{ node {"+each(700, " ...f#")+" } }"+each(700, " fragment f# on Node { id name left { id } }")), "SUBGRAPH_UNAVAILABLE"},
 		{"a cycle", queryOf(t, "{ node { ...a } } fragment a on Node { left { ...b } } fragment b on Node { right { ...a } }"), "GRAPHQL_VALIDATION_FAILED"},
 		{"a long cycle", queryOf(t, "{ node { ...f0 } }"+bomb(1_400, "Node", "...f#", "...f0")), "GRAPHQL_VALIDATION_FAILED"},
@@ -112,29 +114,38 @@ func TestHostileRequests(t *testing.T) {
 		{"members", `{"query":"{ __typename "` + rep(`,"a":1`, 150_000) + `}`, "GRAPHQL_PARSE_FAILED"},
 		{"a batch of very many", "[" + rep("{},", 300_000) + "{}]", "BATCH_TOO_LARGE"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			r, rec := post(c.body), httptest.NewRecorder()
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			s.ServeHTTP(rec, r)
-			runtime.ReadMemStats(&after)
-			var got struct {
-				Errors []struct{ Extensions struct{ Code string } }
-			}
-			if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil || len(got.Errors) == 0 {
-				t.Fatalf("%v: %.300s", err, rec.Body)
-			}
-			if code := got.Errors[0].Extensions.Code; !strings.Contains(c.code, code) {
-				t.Errorf("%s, want %s: %.300s", code, c.code, rec.Body)
-			}
-			if rec.Body.Len() > 20_000 {
-				t.Errorf("an answer of %d bytes", rec.Body.Len())
-			}
-			if taken := after.TotalAlloc - before.TotalAlloc; taken > 40<<20 {
-				t.Errorf("%d MB were allocated for %d kB", taken>>20, len(c.body)>>10)
-			} else {
-				t.Logf("%d kB were allocated for %d kB", taken>>10, len(c.body)>>10)
-			}
-		})
+		want := c.code
+		if first, without, ok := strings.Cut(c.code, ", else "); ok {
+			t.Run(c.name+", without demand control", func(t *testing.T) { hostile(t, off, c.body, without) })
+			want = first
+		}
+		t.Run(c.name, func(t *testing.T) { hostile(t, enforced, c.body, want) })
+	}
+}
+
+// hostile sends a request that must be refused with a code, for a little memory.
+func hostile(t *testing.T, s *server.Server, body, code string) {
+	t.Helper()
+	r, rec := post(body), httptest.NewRecorder()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s.ServeHTTP(rec, r)
+	runtime.ReadMemStats(&after)
+	var got struct {
+		Errors []struct{ Extensions struct{ Code string } }
+	}
+	if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil || len(got.Errors) == 0 {
+		t.Fatalf("%v: %.300s", err, rec.Body)
+	}
+	if got := got.Errors[0].Extensions.Code; got != code {
+		t.Errorf("%s, want %s: %.300s", got, code, rec.Body)
+	}
+	if rec.Body.Len() > 20_000 {
+		t.Errorf("an answer of %d bytes", rec.Body.Len())
+	}
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > 40<<20 {
+		t.Errorf("%d MB were allocated for %d kB", taken>>20, len(body)>>10)
+	} else {
+		t.Logf("%d kB were allocated for %d kB", taken>>10, len(body)>>10)
 	}
 }

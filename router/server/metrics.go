@@ -2,6 +2,7 @@ package server
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,10 @@ type metrics struct {
 
 	subscriptions prometheus.Gauge
 	events        prometheus.Counter
+
+	estimated, actual *costHistogram
+	expensive         [len(kinds)]prometheus.Counter // by kind
+	answers           atomic.Uint64                  // of which one in so many is measured
 }
 
 func newMetrics(s *Server) *metrics {
@@ -65,6 +70,15 @@ func newMetrics(s *Server) *metrics {
 	m.events = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "lethe_router_subscription_events_total", Help: "Events of subscriptions that were answered to clients.",
 	})
+	m.estimated = newCostHistogram("lethe_router_operation_estimated_cost", "What operations were estimated to cost before they were executed, or refused.")
+	m.actual = newCostHistogram("lethe_router_operation_actual_cost", "What operations really cost, by the objects in their answers, of those that were measured.")
+	expensive := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "lethe_router_operations_too_expensive_total", Help: "Operations and batches that were refused for their cost, by who asked: anonymous, signedIn or service.",
+	}, []string{"identity"})
+	for kind, name := range kinds {
+		m.expensive[kind] = expensive.WithLabelValues(name)
+	}
+	m.registry.MustRegister(m.estimated, m.actual, expensive)
 	m.ok = m.requests.WithLabelValues("200")
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

@@ -69,6 +69,9 @@ func (p *pieces) Write(piece []byte) (int, error) {
 		p.long.whole = append(p.long.whole, piece...)
 		return len(piece), nil
 	}
+	if p.gauge.meter != nil {
+		_, _ = p.gauge.meter.Write(piece)
+	}
 	return p.long.to.Write(piece)
 }
 

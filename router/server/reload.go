@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lethe/lethe/router/cost"
 	"github.com/lethe/lethe/router/execute"
 	"github.com/lethe/lethe/router/prepare"
 	"github.com/lethe/lethe/router/supergraph"
@@ -159,7 +160,11 @@ func (s *Server) build(sdl string, config Config) (*engine, error) {
 		return nil, fmt.Errorf("read the supergraph: %w", err)
 	}
 	uploads := config.Uploads.of(graph.API())
-	p, err := prepare.New(graph, prepare.Options{Limits: config.operationLimits(), NoIntrospection: !config.introspection(), Uploads: uploads})
+	prepares := prepare.Options{Limits: config.operationLimits(), NoIntrospection: !config.introspection(), Uploads: uploads}
+	if config.Demand.Mode != demandOff {
+		prepares.Costs, prepares.MaxCost = cost.New(graph, cost.Options{ListSize: config.Demand.ListSize}), config.Demand.most()
+	}
+	p, err := prepare.New(graph, prepares)
 	if err != nil {
 		return nil, fmt.Errorf("read the supergraph: %w", err)
 	}
@@ -178,7 +183,7 @@ func (s *Server) build(sdl string, config Config) (*engine, error) {
 		execute: execute.New(callers, execute.Options{
 			MaskErrors: config.Subgraphs.MaskErrors, ErrorExtensions: config.Subgraphs.ErrorExtensions,
 			NameSubgraphs: config.Subgraphs.NameInErrors, Log: s.log, Workers: s.workers, MemoryBudget: int64(config.Limits.MemoryBytes),
-			QueueLength: config.Limits.QueueLength, QueueTime: config.queueTime, Buffers: s.buffers,
+			QueueLength: config.Limits.QueueLength, QueueTime: config.queueTime, QueueShare: config.Clients.Shares.Waiting, Buffers: s.buffers,
 		}),
 	}, nil
 }

@@ -43,6 +43,9 @@ type Options struct {
 	// Identity gives all that an answer may depend on of who asks; ok is false where it may depend on more. Without it the
 	// answers of an authenticated router are never shared.
 	Identity func(ctx context.Context) (identity string, ok bool)
+	// Principal returns whom a request with an authenticated context is charged to; where nil, those whose grants are
+	// authenticated are signed in, and told apart by their address.
+	Principal func(ctx context.Context) Principal
 	// Outgoing is nil where subgraphs take requests as they are.
 	Outgoing Outgoing
 	// Redis is where routers share persisted queries; nil where each keeps its own. Its time limits should be short.
@@ -64,6 +67,7 @@ type Server struct {
 	streams  streams
 	metrics  *metrics
 	overload *overload
+	shares   *shares
 	client   *http.Client
 	hosts    *hosts
 	workers  *execute.Workers
@@ -84,7 +88,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{options: o, log: o.Log, mux: http.NewServeMux(), client: &http.Client{Transport: newTransport()}, hosts: newHosts(o.Log), workers: execute.NewWorkers(), buffers: buffers.New[byte](config.Limits.MemoryBytes)}
 	s.streams.life, s.streams.stop = context.WithCancelCause(context.Background())
 	s.metrics = newMetrics(s)
-	s.overload = newOverload(o.Log, s.metrics.registry)
+	s.overload, s.shares = newOverload(o.Log, s.metrics.registry), newShares(s.metrics.registry)
 	var shared persisted.Shared
 	if o.Redis != nil {
 		shared = persisted.Redis{Client: o.Redis, TTL: func() time.Duration { return s.config().PersistedQueries.ttl }}

@@ -124,18 +124,26 @@ func (s *Server) stream(ctx context.Context, x *exchange, e *engine) {
 	}
 	op := x.operation(execute.Trail{RequestID: x.id, Parent: first(x.r.Header["Traceparent"]), State: first(x.r.Header["Tracestate"])})
 	op.plan = e.config.QueryPlans && x.r.Header.Get(planHeader) != ""
-	b, errs := op.bind(ctx, e)
+	op.cost = first(x.r.Header[costHeader]) == "1"
+	b, errs := op.bind(ctx, s, e)
 	if len(errs) > 0 {
 		x.reject(errs)
 		return
 	}
 	x.leave(s)
 	defer s.streams.running.Add(-1)
-	if s.streams.running.Add(1) > int64(e.config.Subscriptions.Streams) {
+	if s.streams.running.Add(1) > kept(e.config.Subscriptions.Streams, x.principal.Kind) {
 		x.w.Header().Set("Retry-After", "5")
 		x.refuse(&problem{http.StatusServiceUnavailable, codeTooMany, "Too many subscriptions are under way: try again in a moment."})
 		return
 	}
+	share := e.config.Clients.Shares.Subscriptions
+	held := s.shares.take(account(x.Account()), ofSubscriptions, 1, share)
+	if held == nil {
+		x.refuse(overShare(x.w, codeTooMany, "subscriptions under way", share))
+		return
+	}
+	defer held.drop(ofSubscriptions, 1)
 	// What stays of the operation is for the log: its schema must be free to go while the subscription runs.
 	x.status, x.prepared = http.StatusOK, &prepare.Prepared{Name: x.prepared.Name, Hash: x.prepared.Hash}
 	to := &httpStream{framing: x.stream, w: x.w, control: http.NewResponseController(x.w), patience: e.config.Subscriptions.patience}

@@ -95,6 +95,7 @@ type operation struct {
 	query, name, variables []byte
 	trail                  execute.Trail
 	plan                   bool   // whether its answers hold the query plan
+	cost                   bool   // whether they hold what they cost
 	draw                   uint64 // decides the labels of progressive overrides, the same for all events
 }
 
@@ -113,10 +114,11 @@ type bound struct {
 	request execute.Request
 	source  execute.Call
 	alone   bool // there is one response: a query or mutation, or a subscription of which nothing is left
+	gauge   func() gauge
 }
 
 // bind prepares an operation for the schema of an engine.
-func (op *operation) bind(ctx context.Context, e *engine) (*bound, gqlerror.List) {
+func (op *operation) bind(ctx context.Context, s *Server, e *engine) (*bound, gqlerror.List) {
 	ctx, cancel := context.WithTimeout(ctx, e.config.timeout)
 	defer cancel()
 	prepared, err := e.prepare.Prepare(ctx, op.query, op.name)
@@ -130,7 +132,10 @@ func (op *operation) bind(ctx context.Context, e *engine) (*bound, gqlerror.List
 	if errs := prepared.Coerce(&b.values, op.variables); len(errs) > 0 {
 		return nil, errs
 	}
-	var errs gqlerror.List
+	charge, errs := s.charge(s.principal(ctx), e, prepared, &b.values)
+	if len(errs) > 0 {
+		return nil, errs
+	}
 	if b.program, errs = prepared.For(prepare.Traits{Grants: authorise.FromContext(ctx), Values: &b.values}); len(errs) > 0 {
 		return nil, errs
 	}
@@ -138,6 +143,10 @@ func (op *operation) bind(ctx context.Context, e *engine) (*bound, gqlerror.List
 	if op.plan {
 		b.request.Extensions = queryPlan(b.program.Plan())
 	}
+	if op.cost && e.config.Demand.on {
+		b.request.Extensions = member(b.request.Extensions, costExtension(charge, true))
+	}
+	b.gauge = func() gauge { return s.gauge(op.cost, e, prepared, &b.values) }
 	if prepared.Kind == plan.Subscription {
 		b.source, err = b.program.Source(b.request, nil)
 	}
@@ -223,6 +232,8 @@ func (f *follower) answer(ctx context.Context, event []byte) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	g := b.gauge()
+	g.measure(f.server.metrics, f.out)
 	if !b.alone {
 		f.server.metrics.events.Inc()
 	}
@@ -236,7 +247,7 @@ func (f *follower) answer(ctx context.Context, event []byte) error {
 // rebind goes over to the schema in use. Where that has the events come from elsewhere, the new source is opened before
 // the old one is closed: an event at that moment may be told twice, but none is lost.
 func (f *follower) rebind(ctx context.Context) error {
-	fresh, errs := f.op.bind(ctx, f.server.engine.Load())
+	fresh, errs := f.op.bind(ctx, f.server, f.server.engine.Load())
 	if len(errs) > 0 {
 		return &endedError{append(coded(codeSchemaChanged, "The schema has changed, and the subscription is not valid any more: subscribe anew."), errs...)}
 	}

@@ -108,7 +108,7 @@ func preflighted(r *http.Request) bool {
 }
 
 // readUpload reads a request with files. The files are the exchange's to close.
-func (s *Server) readUpload(x *exchange, e *engine) *problem {
+func (s *Server) readUpload(ctx context.Context, x *exchange, e *engine) *problem {
 	u := e.config.Uploads
 	if len(e.uploads) == 0 {
 		return &problem{http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "No files are taken here: send the request as Content-Type: application/json."}
@@ -118,7 +118,15 @@ func (s *Server) readUpload(x *exchange, e *engine) *problem {
 		return badRequest("The Content-Type of a form must name its boundary.")
 	}
 	x.uploads = true // until its files are closed: so what they take is bounded
-	if s.uploads.Add(1) > int64(u.Concurrent) {
+	p := s.principal(ctx)
+	if p.Kind != Service {
+		share := e.config.Clients.Shares.Uploads
+		if x.uploaded = s.shares.take(s.account(x.r, p), ofUploads, 1, share); x.uploaded == nil {
+			s.uploads.Add(1)
+			return overShare(x.w, codeTooManyUploads, "uploads under way", share)
+		}
+	}
+	if s.uploads.Add(1) > kept(u.Concurrent, p.Kind) {
 		x.w.Header().Set("Retry-After", "1")
 		return &problem{http.StatusServiceUnavailable, "OVERLOADED", "Too many uploads are under way: try again in a moment."}
 	}
@@ -181,9 +189,9 @@ func (s *subgraphs) sendForm(ctx context.Context, to *subgraph, call execute.Cal
 }
 
 // read reads a request in whatever form it is sent.
-func (s *Server) read(x *exchange, e *engine) *problem {
-	if isForm(x.r) {
-		return s.readUpload(x, e)
+func (s *Server) read(ctx context.Context, x *exchange, form bool, e *engine) *problem {
+	if form {
+		return s.readUpload(ctx, x, e)
 	}
 	return x.request.read(x.w, x.r, e.config.Limits)
 }
@@ -192,6 +200,7 @@ func (s *Server) read(x *exchange, e *engine) *problem {
 func (x *exchange) closeFiles(s *Server) {
 	if x.uploads {
 		s.uploads.Add(-1)
+		x.uploaded.drop(ofUploads, 1)
 	}
 	if err := x.files.Close(); err != nil {
 		s.log.ErrorContext(x.r.Context(), "a temporary file could not be closed", "request_id", x.id, "reason", err)

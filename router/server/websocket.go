@@ -43,13 +43,17 @@ type socket struct {
 	config *Config
 	conn   *websocket.Conn
 	header http.Header // of the request that opened it
+	opened *http.Request
 	trail  execute.Trail
 	ctx    context.Context //nolint:containedctx // the life of the socket
 	cancel context.CancelCauseFunc
 
 	// Of the goroutine that reads.
 	identity  context.Context //nolint:containedctx // of those who sent connection_init; nil before
-	initiated func()          // stops the time for connection_init
+	principal Principal
+	account   account  // 0 where that has no bound
+	held      *holding // its share of the sockets
+	initiated func()   // stops the time for connection_init
 
 	wg sync.WaitGroup // of the operations
 
@@ -77,12 +81,20 @@ func (s *Server) sockets(w http.ResponseWriter, r *http.Request, id string) {
 		x.refuse(&problem{http.StatusForbidden, "CSRF_PREVENTED", "A page of another site may not open this: let its origin in with cors.origins."})
 		return
 	}
+	p := s.opener(r, id)
 	defer s.streams.sockets.Add(-1)
-	if s.streams.sockets.Add(1) > int64(config.Subscriptions.Sockets) {
+	if s.streams.sockets.Add(1) > kept(config.Subscriptions.Sockets, p.Kind) {
 		w.Header().Set("Retry-After", "5")
-		x.refuse(&problem{http.StatusServiceUnavailable, "TOO_MANY_SOCKETS", "Too many WebSockets are open: try again in a moment."})
+		x.refuse(&problem{http.StatusServiceUnavailable, codeTooManySockets, "Too many WebSockets are open: try again in a moment."})
 		return
 	}
+	// Who asks is known for certain only with connection_init: until then the socket is the address's.
+	k := &socket{server: s, config: config, running: map[string]*socketOperation{}}
+	if !k.chargeTo(r, p) {
+		x.refuse(overShare(w, codeTooManySockets, "WebSockets", config.Clients.Shares.Sockets))
+		return
+	}
+	defer func() { k.held.drop(ofSockets, 1) }()
 	s.streams.open.Add(1)
 	defer s.streams.open.Done()
 	header := r.Header.Clone()
@@ -96,10 +108,8 @@ func (s *Server) sockets(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	conn.SetReadLimit(int64(config.Limits.BodyBytes))
-	k := &socket{
-		server: s, config: config, conn: conn, header: header, running: map[string]*socketOperation{},
-		trail: execute.Trail{RequestID: id, Parent: first(header["Traceparent"]), State: first(header["Tracestate"])},
-	}
+	k.conn, k.header, k.opened = conn, header, r
+	k.trail = execute.Trail{RequestID: id, Parent: first(header["Traceparent"]), State: first(header["Tracestate"])}
 	k.ctx, k.cancel = context.WithCancelCause(context.WithoutCancel(r.Context()))
 	k.serve()
 }
@@ -266,6 +276,10 @@ func (k *socket) init(payload []byte) bool {
 			return false
 		}
 	}
+	if !k.chargeTo(k.opened, k.server.principal(ctx)) {
+		k.close(websocket.StatusTryAgainLater, overShareMessage("WebSockets", k.config.Clients.Shares.Sockets))
+		return false
+	}
 	var end context.CancelCauseFunc
 	k.identity, end = k.server.begin(k.ctx, ctx)
 	context.AfterFunc(k.identity, func() {
@@ -276,6 +290,40 @@ func (k *socket) init(payload []byte) bool {
 	})
 	return k.write(connectionAck, "", nil) == nil
 }
+
+// opener returns who opens a socket, as far as the request shows it: browsers send their token later.
+func (s *Server) opener(r *http.Request, id string) Principal {
+	if s.options.Authenticator == nil || len(r.Header["Authorization"]) == 0 {
+		return Principal{}
+	}
+	ctx, err := s.options.Authenticator.Authenticate(r.Context(), r.Header, id)
+	if err != nil {
+		return Principal{} // connection_init is answered with that
+	}
+	return s.principal(ctx)
+}
+
+// chargeTo counts the socket as one of a principal's, in place of whose it was, and reports whether it may have one more.
+func (k *socket) chargeTo(r *http.Request, p Principal) bool {
+	k.principal = p
+	to := account(0)
+	if p.Kind != Service {
+		to = k.server.account(r, p)
+	}
+	if k.held != nil && to == k.account {
+		return true
+	}
+	held := k.server.shares.take(to, ofSockets, 1, k.config.Clients.Shares.Sockets)
+	if held == nil {
+		return false
+	}
+	k.held.drop(ofSockets, 1)
+	k.held, k.account = held, to
+	return true
+}
+
+// Account implements [execute.Charged].
+func (k *socket) Account() uint64 { return uint64(k.account) }
 
 // subscribe begins an operation.
 func (k *socket) subscribe(m message) bool {
@@ -341,7 +389,8 @@ func (k *socket) prepare(ctx context.Context, q *request, e *engine) (*operation
 		return nil, nil, n.errors
 	}
 	op := q.operation(k.trail)
-	b, errs := op.bind(ctx, e)
+	op.cost = first(k.header[costHeader]) == "1"
+	b, errs := op.bind(ctx, k.server, e)
 	if len(errs) == 0 {
 		k.server.register(limited, q)
 	}
@@ -356,6 +405,31 @@ func (k *socket) recovered(op *socketOperation) {
 	}
 }
 
+// enter takes a place for an operation among all that are under way and among its client's, or says why there is none.
+// Leave is to be called in either case.
+func (k *socket) enter(b *bound) (leave func(), errs gqlerror.List) {
+	s, config, of := k.server, b.engine.config, ofSubscriptions
+	under, most, refusal := &s.streams.running, config.Subscriptions.Streams, coded(codeTooMany, "Too many subscriptions are under way: try again in a moment.")
+	share, code, what := config.Clients.Shares.Subscriptions, codeTooMany, "subscriptions under way"
+	if b.alone {
+		of = ofRequests
+		under, most, refusal = &s.inFlight, config.Limits.ConcurrentRequests, coded(codeOverloaded, "Too many requests are under way: try again in a moment.")
+		share, code, what = config.Clients.Shares.Requests, codeTooManyRequests, "requests under way"
+		b.request.Charged = k
+	}
+	if under.Add(1) > kept(most, k.principal.Kind) {
+		if b.alone {
+			s.overload.shed(tooMany)
+		}
+		return func() { under.Add(-1) }, refusal
+	}
+	held := s.shares.take(k.account, of, 1, share)
+	if held == nil {
+		return func() { under.Add(-1) }, coded(code, overShareMessage(what, share))
+	}
+	return func() { under.Add(-1); held.drop(of, 1) }, nil
+}
+
 // run answers an operation.
 func (k *socket) run(ctx context.Context, op *socketOperation, q *request) {
 	defer k.recovered(op)
@@ -366,16 +440,10 @@ func (k *socket) run(ctx context.Context, op *socketOperation, q *request) {
 		op.end(errs)
 		return
 	}
-	under, most, refusal := &s.streams.running, int64(e.config.Subscriptions.Streams), coded(codeTooMany, "Too many subscriptions are under way: try again in a moment.")
-	if b.alone {
-		under, most, refusal = &s.inFlight, int64(e.config.Limits.ConcurrentRequests), coded(codeOverloaded, "Too many requests are under way: try again in a moment.")
-	}
-	defer under.Add(-1)
-	if under.Add(1) > most {
-		if b.alone {
-			s.overload.shed(tooMany)
-		}
-		op.end(refusal)
+	leave, errs := k.enter(b)
+	defer leave()
+	if len(errs) > 0 {
+		op.end(errs)
 		return
 	}
 	name, hash, accessLog := b.name, b.hash, e.config.AccessLog // and not the engine, which must be free to go

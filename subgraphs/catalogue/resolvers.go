@@ -97,8 +97,19 @@ func (products) Price(_ context.Context, p *graph.Product, c money.Currency) (*m
 
 type categoryFields struct{ *resolver }
 
-func (r categoryFields) ProductCount(ctx context.Context, c *graph.Category) (int, error) {
-	return r.store.count(ctx, bson.D{{Key: "category", Value: c.Slug}})
+// ProductCount implements [graph.CategoryResolver].
+func (r categoryFields) ProductCount(ctx context.Context, objs []*graph.Category) ([]int, error) {
+	counts, err := r.store.counts.of(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int, len(objs))
+	for i, c := range objs {
+		if c != nil {
+			out[i] = counts[c.Slug]
+		}
+	}
+	return out, nil
 }
 
 type connections struct{ *resolver }

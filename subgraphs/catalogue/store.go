@@ -15,7 +15,10 @@ import (
 )
 
 // store keeps products in MongoDB.
-type store struct{ products *mongo.Collection }
+type store struct {
+	products *mongo.Collection
+	counts   *categoryCounts
+}
 
 const productsName = "products"
 
@@ -45,7 +48,9 @@ func newStore(ctx context.Context, db *mongo.Database) (*store, error) {
 	if err := mongodb.EnsureIndexes(ctx, db, indexes()); err != nil {
 		return nil, err
 	}
-	return &store{db.Collection(productsName)}, nil
+	s := &store{products: db.Collection(productsName)}
+	s.counts = &categoryCounts{read: s.countCategories, now: time.Now}
+	return s, nil
 }
 
 // byIDs gives products by their ids; those that there are not are missing from the map.
@@ -114,6 +119,7 @@ func (s *store) count(ctx context.Context, filter bson.D) (int, error) {
 func (s *store) create(ctx context.Context, p *product) (*product, error) {
 	_, err := s.products.InsertOne(ctx, p)
 	if err == nil {
+		s.counts.forget()
 		return p, nil
 	}
 	if !mongo.IsDuplicateKeyError(err) {
@@ -156,6 +162,7 @@ func (s *store) update(ctx context.Context, id string, version *int, set bson.D)
 	if err != nil {
 		return nil, fmt.Errorf("change a product: %w", err)
 	}
+	s.counts.forget()
 	return &out, nil
 }
 

@@ -139,7 +139,7 @@ func (r *Router) readIssuer(env *chassis.Env) {
 		}
 	}
 	if issuer != "" && found != nil {
-		r.options.Identity = asker
+		r.options.Identity, r.options.Principal = asker, principal
 		r.options.Authenticator = tokens{identity.NewVerifier(issuer, found)}
 	}
 }
@@ -248,6 +248,18 @@ func (t tokens) Authenticate(ctx context.Context, header http.Header, requestID 
 func (tokens) Expiry(ctx context.Context) (time.Time, bool) {
 	p := identity.FromContext(ctx)
 	return p.Expires, !p.Expires.IsZero()
+}
+
+// principal returns whom a request is charged to: staff and services have limits of their own.
+func principal(ctx context.Context) server.Principal {
+	p := identity.FromContext(ctx)
+	switch {
+	case p.Role == identity.Anonymous:
+		return server.Principal{}
+	case p.Staff() || p.Role == identity.Service:
+		return server.Principal{Kind: server.Service, Subject: p.Subject}
+	}
+	return server.Principal{Kind: server.SignedIn, Subject: p.Subject}
 }
 
 // asker gives what the subgraphs know of who asks, which is all that their answers depend on.

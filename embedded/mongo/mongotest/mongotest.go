@@ -66,6 +66,19 @@ func (r *Record) Forget() {
 	r.commands = nil
 }
 
+// Asked returns how many commands of a name, such as "aggregate", were asked since [Record.Forget].
+func (r *Record) Asked(name string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, c := range r.commands {
+		if elements, err := c.Elements(); err == nil && len(elements) > 0 && elements[0].Key() == name {
+			n++
+		}
+	}
+	return n
+}
+
 // transport are the fields of a command that are not of what it asks.
 func transport(key string) bool {
 	switch key {

@@ -139,7 +139,7 @@ type ComplexityRoot struct {
 // region    ************************** generated!.gotpl **************************
 
 type CategoryResolver interface {
-	ProductCount(ctx context.Context, obj *Category) (int, error)
+	ProductCount(ctx context.Context, objs []*Category) ([]int, error)
 }
 type EntityResolver interface {
 	FindManyProductByIDs(ctx context.Context, reps []*ProductByIDsInput) ([]*Product, error)
@@ -616,7 +616,7 @@ var sources = []*ast.Source{
 	{Name: "../../../schema/directives.graphql", Input: `extend schema
   @link(
     url: "https://specs.apollo.dev/federation/v2.9"
-    import: ["@key", "@shareable", "@requires", "@external", "@authenticated", "@requiresScopes", "@composeDirective", "@listSize"]
+    import: ["@key", "@shareable", "@requires", "@external", "@authenticated", "@requiresScopes", "@composeDirective", "@cost", "@listSize"]
   )
   @link(
     url: "https://lethe.dev/privacy/v1.0"
@@ -688,6 +688,12 @@ enum ErasureAction {
   "The value is kept because a law demands it, until the rule's term ends."
   RETAIN
 }
+
+"What a field, a type or an argument weighs in the estimate of what an operation costs (the demand control specification of Federation 2.9). An object weighs 1 where nothing else is said, a leaf 0."
+directive @cost(
+  "The weight."
+  weight: Int!
+) on ARGUMENT_DEFINITION | ENUM | FIELD_DEFINITION | INPUT_FIELD_DEFINITION | OBJECT | SCALAR
 
 "How long a list can become, for the estimate of what an operation costs (the demand control specification of Federation 2.9)."
 directive @listSize(
@@ -801,7 +807,7 @@ enum UserErrorCode {
   ): ProductConnection! @listSize(slicingArguments: ["first", "last"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
 
   "The categories of the catalogue, in the order of the shop's menu."
-  categories: [Category!]!
+  categories: [Category!]! @listSize(assumedSize: 8)
 }
 
 type Mutation {
@@ -833,14 +839,14 @@ type Product @key(fields: "id") {
   "The category that the product stands in."
   category: Category!
   "Pictures, the main one first."
-  images: [Image!]!
+  images: [Image!]! @listSize(assumedSize: 2)
   "The price in one currency."
   price(
     "The currency."
     currency: CurrencyCode! = EUR
   ): Money!
   "The price in every currency of the shop."
-  prices: [Money!]!
+  prices: [Money!]! @listSize(assumedSize: 2)
   "The weight with packaging, in grams."
   weightGrams: Int!
   "When the product was added."
@@ -871,14 +877,14 @@ type Category {
   name: String!
   "The category's name in addresses: \"kitchen\"."
   slug: String!
-  "How many products stand in it."
-  productCount: Int!
+  "How many products stand in it, as of at most five seconds ago."
+  productCount: Int! @cost(weight: 5)
 }
 
 "Which products are meant. All conditions must hold."
 input ProductFilter {
   "Words of the name, description, brand or category. At most 200 characters."
-  text: String
+  text: String @cost(weight: 50)
   "Slugs of categories, any of which will do. At most 20."
   categories: [String!]
   "Brands, any of which will do. At most 20."
@@ -922,7 +928,7 @@ type ProductConnection {
   "Where the page stands."
   pageInfo: PageInfo!
   "How many products there are in all, counted up to 10,000."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: 10)
 }
 
 "A product in a page."
@@ -986,7 +992,7 @@ type CreateProductPayload {
   "The product, or null when it was refused."
   product: Product
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 
 "What came of ` + "`" + `updateProduct` + "`" + `."
@@ -994,7 +1000,7 @@ type UpdateProductPayload {
   "The product as it now is, or null when the change was refused."
   product: Product
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 `, BuiltIn: false},
 	{Name: "../federation/directives.graphql", Input: `
@@ -1632,7 +1638,7 @@ func (ec *executionContext) _Category_productCount(ctx context.Context, field gr
 			return ec.fieldContext_Category_productCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.Category().ProductCount(ctx, obj)
+			return ec.resolveBatch_Category_productCount(ctx, field, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
@@ -1644,6 +1650,29 @@ func (ec *executionContext) _Category_productCount(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_Category_productCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Category", field, true, true, errors.New("field of type Int does not have child fields"))
+}
+func (ec *executionContext) resolveBatch_Category_productCount(ctx context.Context, field graphql.CollectedField, obj *Category) (any, error) {
+	resolver := ec.Resolvers.Category()
+	if batch, ok := graphql.BatchParentsFor[*Category](ctx, "Category"); ok {
+		result := batch.FieldResult(field, func() (any, error) {
+			return resolver.ProductCount(ctx, batch.Parents)
+		})
+		return graphql.ResolveBatchGroupResult[int](
+			ctx,
+			batch.Index,
+			len(batch.Parents),
+			result,
+			"Category.productCount",
+			batch.IndexMap,
+		)
+	}
+	results, err := resolver.ProductCount(ctx, []*Category{obj})
+	return graphql.ResolveBatchSingleResult[int](
+		ctx,
+		results,
+		err,
+		"Category.productCount",
+	)
 }
 
 func (ec *executionContext) _CreateProductPayload_product(ctx context.Context, field graphql.CollectedField, obj *CreateProductPayload) (ret graphql.Marshaler) {
@@ -5858,6 +5887,7 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 }
 
 func (ec *executionContext) marshalNCategory2ᚕᚖgithubᚗcomᚋletheᚋletheᚋsubgraphsᚋcatalogueᚋgraphᚐCategoryᚄ(ctx context.Context, sel ast.SelectionSet, v []*Category) graphql.Marshaler {
+	ctx = graphql.WithBatchParents(ctx, "Category", v, nil)
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 64, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]

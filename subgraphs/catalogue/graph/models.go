@@ -22,7 +22,7 @@ type Category struct {
 	Name string `json:"name"`
 	// The category's name in addresses: "kitchen".
 	Slug string `json:"slug"`
-	// How many products stand in it.
+	// How many products stand in it, as of at most five seconds ago.
 	ProductCount int `json:"productCount"`
 }
 

@@ -1430,7 +1430,7 @@ var sources = []*ast.Source{
 	{Name: "../../../schema/directives.graphql", Input: `extend schema
   @link(
     url: "https://specs.apollo.dev/federation/v2.9"
-    import: ["@key", "@shareable", "@requires", "@external", "@authenticated", "@requiresScopes", "@composeDirective", "@listSize"]
+    import: ["@key", "@shareable", "@requires", "@external", "@authenticated", "@requiresScopes", "@composeDirective", "@cost", "@listSize"]
   )
   @link(
     url: "https://lethe.dev/privacy/v1.0"
@@ -1502,6 +1502,12 @@ enum ErasureAction {
   "The value is kept because a law demands it, until the rule's term ends."
   RETAIN
 }
+
+"What a field, a type or an argument weighs in the estimate of what an operation costs (the demand control specification of Federation 2.9). An object weighs 1 where nothing else is said, a leaf 0."
+directive @cost(
+  "The weight."
+  weight: Int!
+) on ARGUMENT_DEFINITION | ENUM | FIELD_DEFINITION | INPUT_FIELD_DEFINITION | OBJECT | SCALAR
 
 "How long a list can become, for the estimate of what an operation costs (the demand control specification of Federation 2.9)."
 directive @listSize(
@@ -1604,7 +1610,7 @@ enum UserErrorCode {
   "Customers, searched and paged. For staff."
   customers(
     "An e-mail address, a customer's id, or the beginning of a name or e-mail address. At most 200 characters."
-    search: String
+    search: String @cost(weight: 50)
     "How many customers to give, at most 100."
     first: Int = 20
     "Give customers after this cursor."
@@ -1631,7 +1637,7 @@ enum UserErrorCode {
   erasurePreview(
     "The customer."
     customerId: ID!
-  ): ErasurePreview
+  ): ErasurePreview @cost(weight: 100)
 
   "Which service holds which personal data, and what an erasure does to it. It is derived from the schema. For staff."
   dataMap: DataMap!
@@ -1654,7 +1660,7 @@ type Mutation {
   requestErasure(
     "The request."
     input: RequestErasureInput!
-  ): RequestErasurePayload!
+  ): RequestErasurePayload! @cost(weight: 100)
 
   "Approves an erasure, as a second person. For supervisors."
   approveErasure(
@@ -1684,7 +1690,7 @@ type Mutation {
   exportCustomerData(
     "Whose data."
     input: ExportCustomerDataInput!
-  ): ExportCustomerDataPayload!
+  ): ExportCustomerDataPayload! @cost(weight: 200)
 }
 
 type Subscription {
@@ -1706,7 +1712,7 @@ type Customer @key(fields: "id") @dataSubject(key: "id") {
   "The phone number."
   phone: String @personal(category: CONTACT, onErasure: DELETE)
   "The address book."
-  addresses: [Address!]!
+  addresses: [Address!]! @listSize(assumedSize: 3)
   "Whether the shop may send advertisements."
   marketingConsent: MarketingConsent!
   "Whether the customer can buy, or waits for its erasure."
@@ -1768,7 +1774,7 @@ type CustomerConnection @notPersonal(because: "A page of a list; what it holds i
   "Where the page stands."
   pageInfo: PageInfo!
   "How many customers there are in all, counted up to 10,000."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: 10)
 }
 
 "A customer in a page."
@@ -1808,9 +1814,9 @@ type Erasure @key(fields: "id") @belongsToSubject(path: "customer.id") {
   "The staff id of who approved, or null."
   approvedBy: String @notPersonal(because: "An id of staff, not of the customer.")
   "What is done in each service, in the order in which it is done."
-  steps: [ErasureStep!]!
+  steps: [ErasureStep!]! @listSize(assumedSize: 20)
   "What is kept, and why."
-  retained: [RetainedData!]!
+  retained: [RetainedData!]! @listSize(assumedSize: 10)
   "What it waits for, as it ends the sentence \"It waits for ...\", or null."
   waitingFor: String @notPersonal(because: "Written by the process from fixed words and counts.")
   "The proof, once there is one."
@@ -1964,7 +1970,7 @@ type ErasureConnection @notPersonal(because: "A page of a list; what it holds is
   "Where the page stands."
   pageInfo: PageInfo!
   "How many erasures there are in all, counted up to 10,000."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: 10)
 }
 
 "An erasure in a page."
@@ -1978,9 +1984,9 @@ type ErasureEdge @notPersonal(because: "A place in a list; what it holds is anno
 "What an erasure would do."
 type ErasurePreview @notPersonal(because: "Counts and names of fields, never values.") {
   "How much is held where."
-  holdings: [Holding!]!
+  holdings: [Holding!]! @listSize(assumedSize: 40)
   "What stands in the way, such as orders under way."
-  blockers: [ErasureBlocker!]!
+  blockers: [ErasureBlocker!]! @listSize(assumedSize: 3)
 }
 
 "How much a service holds of one field."
@@ -2014,9 +2020,9 @@ type ErasureBlocker @notPersonal(because: "Counts and fixed words.") {
 "Which personal data is held where."
 type DataMap @notPersonal(because: "Names of fields, never values.") {
   "The fields."
-  entries: [DataMapEntry!]!
+  entries: [DataMapEntry!]! @listSize(assumedSize: 60)
   "The retention rules."
-  rules: [RetentionRule!]!
+  rules: [RetentionRule!]! @listSize(assumedSize: 10)
 }
 
 "One field that holds personal data."
@@ -2164,7 +2170,7 @@ type RegisterCustomerPayload @notPersonal(because: "An answer; what it holds is 
   "The customer, or null when it was refused."
   customer: Customer
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 
 "What came of ` + "`" + `updateCustomer` + "`" + `."
@@ -2172,7 +2178,7 @@ type UpdateCustomerPayload @notPersonal(because: "An answer; what it holds is an
   "The customer as it now is, or null when the change was refused."
   customer: Customer
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 
 "What came of ` + "`" + `requestErasure` + "`" + `."
@@ -2180,7 +2186,7 @@ type RequestErasurePayload @notPersonal(because: "An answer; what it holds is an
   "The erasure, or null when it was refused."
   erasure: Erasure
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 
 "What came of ` + "`" + `approveErasure` + "`" + `."
@@ -2188,7 +2194,7 @@ type ApproveErasurePayload @notPersonal(because: "An answer; what it holds is an
   "The erasure as it now is."
   erasure: Erasure
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 
 "What came of ` + "`" + `cancelErasure` + "`" + `."
@@ -2196,7 +2202,7 @@ type CancelErasurePayload @notPersonal(because: "An answer; what it holds is ann
   "The erasure as it now is."
   erasure: Erasure
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 
 "What came of ` + "`" + `retryErasureStep` + "`" + `."
@@ -2204,7 +2210,7 @@ type RetryErasureStepPayload @notPersonal(because: "An answer; what it holds is 
   "The erasure as it now is."
   erasure: Erasure
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 
 "What came of ` + "`" + `waiveErasureStep` + "`" + `."
@@ -2212,7 +2218,7 @@ type WaiveErasureStepPayload @notPersonal(because: "An answer; what it holds is 
   "The erasure as it now is."
   erasure: Erasure
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 
 "What came of ` + "`" + `exportCustomerData` + "`" + `."
@@ -2220,7 +2226,7 @@ type ExportCustomerDataPayload @notPersonal(because: "An answer; the document is
   "Everything that is held about the customer, as JSON by service and type, or null when it was refused."
   document: String
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 `, BuiltIn: false},
 	{Name: "../federation/directives.graphql", Input: `

@@ -527,7 +527,7 @@ var sources = []*ast.Source{
 	{Name: "../../../schema/directives.graphql", Input: `extend schema
   @link(
     url: "https://specs.apollo.dev/federation/v2.9"
-    import: ["@key", "@shareable", "@requires", "@external", "@authenticated", "@requiresScopes", "@composeDirective", "@listSize"]
+    import: ["@key", "@shareable", "@requires", "@external", "@authenticated", "@requiresScopes", "@composeDirective", "@cost", "@listSize"]
   )
   @link(
     url: "https://lethe.dev/privacy/v1.0"
@@ -599,6 +599,12 @@ enum ErasureAction {
   "The value is kept because a law demands it, until the rule's term ends."
   RETAIN
 }
+
+"What a field, a type or an argument weighs in the estimate of what an operation costs (the demand control specification of Federation 2.9). An object weighs 1 where nothing else is said, a leaf 0."
+directive @cost(
+  "The weight."
+  weight: Int!
+) on ARGUMENT_DEFINITION | ENUM | FIELD_DEFINITION | INPUT_FIELD_DEFINITION | OBJECT | SCALAR
 
 "How long a list can become, for the estimate of what an operation costs (the demand control specification of Federation 2.9)."
 directive @listSize(
@@ -690,7 +696,7 @@ enum UserErrorCode {
 `, BuiltIn: false},
 	{Name: "../../../schema/inventory.graphql", Input: `type Query {
   "The warehouses that the shop ships from."
-  warehouses: [Warehouse!]!
+  warehouses: [Warehouse!]! @listSize(assumedSize: 3)
 }
 
 type Mutation {
@@ -726,7 +732,7 @@ type Availability {
   "How many can be bought, in all warehouses together."
   quantity: Int!
   "How many each warehouse has."
-  warehouses: [StockLevel!]!
+  warehouses: [StockLevel!]! @listSize(assumedSize: 3)
 }
 
 "What one warehouse has of a product."
@@ -798,7 +804,7 @@ type AdjustStockPayload {
   "What the warehouse now has, or null when the change was refused."
   stockLevel: StockLevel
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 `, BuiltIn: false},
 	{Name: "../federation/directives.graphql", Input: `

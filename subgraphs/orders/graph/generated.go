@@ -1025,7 +1025,7 @@ var sources = []*ast.Source{
 	{Name: "../../../schema/directives.graphql", Input: `extend schema
   @link(
     url: "https://specs.apollo.dev/federation/v2.9"
-    import: ["@key", "@shareable", "@requires", "@external", "@authenticated", "@requiresScopes", "@composeDirective", "@listSize"]
+    import: ["@key", "@shareable", "@requires", "@external", "@authenticated", "@requiresScopes", "@composeDirective", "@cost", "@listSize"]
   )
   @link(
     url: "https://lethe.dev/privacy/v1.0"
@@ -1097,6 +1097,12 @@ enum ErasureAction {
   "The value is kept because a law demands it, until the rule's term ends."
   RETAIN
 }
+
+"What a field, a type or an argument weighs in the estimate of what an operation costs (the demand control specification of Federation 2.9). An object weighs 1 where nothing else is said, a leaf 0."
+directive @cost(
+  "The weight."
+  weight: Int!
+) on ARGUMENT_DEFINITION | ENUM | FIELD_DEFINITION | INPUT_FIELD_DEFINITION | OBJECT | SCALAR
 
 "How long a list can become, for the estimate of what an operation costs (the demand control specification of Federation 2.9)."
 directive @listSize(
@@ -1199,7 +1205,7 @@ type Mutation {
   placeOrder(
     "The order."
     input: PlaceOrderInput!
-  ): PlaceOrderPayload!
+  ): PlaceOrderPayload! @cost(weight: 50)
 
   "Cancels an order that has not shipped: stock is released, the payment is voided or refunded."
   cancelOrder(
@@ -1264,7 +1270,7 @@ type Order @key(fields: "id") @belongsToSubject(path: "customer.id") {
   "Who ordered. Null after the customer's data was erased."
   customer: Customer
   "What was ordered."
-  lines: [OrderLine!]!
+  lines: [OrderLine!]! @listSize(assumedSize: 5)
   "The sum of the lines."
   subtotal: Money!
   "What shipping costs."
@@ -1280,11 +1286,11 @@ type Order @key(fields: "id") @belongsToSubject(path: "customer.id") {
   "The invoice, once there is one."
   invoice: Invoice
   "The parcels, one for each warehouse that ships."
-  shipments: [Shipment!]!
+  shipments: [Shipment!]! @listSize(assumedSize: 2)
   "What came back."
-  returns: [Return!]!
+  returns: [Return!]! @listSize(assumedSize: 1)
   "What happened, oldest first."
-  timeline: [OrderEvent!]!
+  timeline: [OrderEvent!]! @listSize(assumedSize: 8)
   "Whether it can still be cancelled."
   cancellable: Boolean! @notPersonal(because: "Follows from the state.")
   "When the order was placed."
@@ -1452,7 +1458,7 @@ type Return {
   "The return's id."
   id: ID! @notPersonal(because: "An opaque number that leads to nobody once the customer is unlinked.")
   "What comes back."
-  lines: [ReturnLine!]!
+  lines: [ReturnLine!]! @listSize(assumedSize: 5)
   "What the customer wrote about it."
   reason: String @personal(category: FREE_TEXT, onErasure: UNSET)
   "What was given back."
@@ -1500,7 +1506,7 @@ type OrderConnection @notPersonal(because: "A page of a list; what it holds is a
   "Where the page stands."
   pageInfo: PageInfo!
   "How many orders there are in all, counted up to 10,000."
-  totalCount: Int!
+  totalCount: Int! @cost(weight: 10)
 }
 
 "An order in a page."
@@ -1596,7 +1602,7 @@ type PlaceOrderPayload @notPersonal(because: "An answer; what it holds is annota
   "The order, or null when it was refused before it was taken. A declined order is FAILED."
   order: Order
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 
 "What came of ` + "`" + `cancelOrder` + "`" + `."
@@ -1604,7 +1610,7 @@ type CancelOrderPayload @notPersonal(because: "An answer; what it holds is annot
   "The order as it now is."
   order: Order
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 
 "What came of ` + "`" + `requestReturn` + "`" + `."
@@ -1612,7 +1618,7 @@ type RequestReturnPayload @notPersonal(because: "An answer; what it holds is ann
   "The order as it now is."
   order: Order
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 
 "What came of ` + "`" + `advanceShipment` + "`" + `."
@@ -1620,7 +1626,7 @@ type AdvanceShipmentPayload @notPersonal(because: "An answer; what it holds is a
   "The order as it now is."
   order: Order
   "Why it was refused."
-  userErrors: [UserError!]!
+  userErrors: [UserError!]! @listSize(assumedSize: 2)
 }
 `, BuiltIn: false},
 	{Name: "../federation/directives.graphql", Input: `
