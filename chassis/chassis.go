@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/lethe/lethe/chassis/conns"
 )
 
 // Service is one process's worth of work: what it serves over HTTP, what it runs beside that, and what it needs to be
@@ -32,6 +34,8 @@ type Service struct {
 	Run []func(ctx context.Context) error
 	// Metrics are exposed on /metrics beside those of the process.
 	Metrics []prometheus.Collector
+	// Bounds are what its clients may take.
+	Bounds Bounds
 	// Stop, where not nil, says how the service stops. It is asked when it is told to.
 	Stop func() Stop
 	// Leave, where not nil, is called when the port has closed: what lasts as long as its client ends then, so that the
@@ -52,6 +56,8 @@ func Serve(ctx context.Context, log *slog.Logger, ln net.Listener, s *Service) e
 	log = log.With("service", s.Name)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	bounded := conns.Listen(ln, s.Bounds.Connections)
+	registry.MustRegister(conns.Collectors("lethe", func(yield func(*conns.Listener) bool) { yield(bounded) })...)
 	for _, c := range s.Metrics {
 		if err := registry.Register(c); err != nil {
 			return fmt.Errorf("register the metrics of %s: %w", s.Name, err)
@@ -64,7 +70,7 @@ func Serve(ctx context.Context, log *slog.Logger, ln net.Listener, s *Service) e
 	if s.Handler != nil {
 		mux.Handle("/", s.Handler)
 	}
-	return run(ctx, log, ln, mux, s)
+	return run(ctx, log, bounded, mux, s)
 }
 
 // ServeHandler is Serve for a service whose handler brings its own /health, /ready and /metrics, as the router does.

@@ -71,10 +71,10 @@ func run(ctx context.Context, log *slog.Logger, ln net.Listener, h http.Handler,
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ConnState:         r.track,
 		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	s.Bounds.hold(r.server)
 	how := DefaultStop()
 	if s.Stop != nil {
 		how = s.Stop()
@@ -91,7 +91,7 @@ func run(ctx context.Context, log *slog.Logger, ln net.Listener, h http.Handler,
 		})
 	}
 	go func() {
-		if err := r.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) && !r.retiring.Load() {
+		if err := r.server.Serve(patient{ln}); !errors.Is(err, http.ErrServerClosed) && !r.retiring.Load() {
 			failed <- fmt.Errorf("serve HTTP on %s: %w", ln.Addr(), err)
 		}
 	}()

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lethe/lethe/router/buffers"
+	"github.com/lethe/lethe/router/execute"
 )
 
 // answerHead is what counts of the head of a subgraph's answer.
@@ -62,11 +62,11 @@ func isResponse(contentType string, body []byte) bool {
 }
 
 // readAnswer reads an answer of net/http, whatever it is encoded with.
-func (s *subgraphs) readAnswer(into []byte, resp *http.Response, from *buffers.List[byte]) ([]byte, error) {
+func (s *subgraphs) readAnswer(into []byte, resp *http.Response, call execute.Call) ([]byte, error) {
 	head := answerHead{resp.StatusCode, resp.Header.Get("Content-Type"), resp.Header.Get("Retry-After")}
 	err := unpack(resp)
 	if err == nil {
-		into, err = readAll(into, resp, s.limit, from)
+		into, err = readAll(into, resp, s.limit, call)
 	}
 	if err != nil && head.status < http.StatusMultipleChoices {
 		return into, err
@@ -92,7 +92,8 @@ func inflated(body []byte, coding string, limit int64) ([]byte, error) {
 	return out, nil
 }
 
-func readAll(into []byte, resp *http.Response, limit int64, from *buffers.List[byte]) ([]byte, error) {
+func readAll(into []byte, resp *http.Response, limit int64, call execute.Call) ([]byte, error) {
+	from := call.Buffers
 	if n := resp.ContentLength; n > limit {
 		return into, &tooLargeError{limit}
 	} else if n > 0 && int64(cap(into)) < n+1 {
@@ -100,7 +101,7 @@ func readAll(into []byte, resp *http.Response, limit int64, from *buffers.List[b
 	}
 	for {
 		if len(into) == cap(into) {
-			into = from.Room(into, max(512, len(into)))
+			into = from.Room(into, max(512, len(into), min(call.Expected, int(limit))-len(into)))
 		}
 		n, err := resp.Body.Read(into[len(into):cap(into)])
 		into = into[:len(into)+n]

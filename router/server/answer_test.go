@@ -26,7 +26,7 @@ func answering(t *testing.T, wired bool, h http.HandlerFunc) *server.Server {
 	o := server.Options{Supergraph: composed.SDL, Log: slog.New(slog.DiscardHandler)}
 	o.Config.Subgraphs.Compression = wired
 	o.Config.Limits.SubgraphResponseBytes = 50_000
-	s, err := server.New(o)
+	s, err := newServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func TestSuites(t *testing.T) {
 }
 
 func runSuite(t *testing.T, suite *routertest.Suite) {
-	router, err := server.New(server.Options{
+	router, err := newServer(server.Options{
 		Supergraph: suite.Supergraph, URLs: suite.Start(t), Log: slog.New(slog.DiscardHandler),
 		Config: server.Config{QueryPlans: true},
 	})

@@ -154,6 +154,9 @@ func TestChaos(t *testing.T) {
 	t.Parallel()
 	t.Run("in turn", func(t *testing.T) {
 		t.Parallel()
+		if !withHTTP1() {
+			t.Skip("net/http takes a surplus response that arrives just before the answer for it: without the mark of the request nothing shows it")
+		}
 		newChaos(t, false).run(t, 1)
 	})
 	t.Run("at once, with marks", func(t *testing.T) {

@@ -33,6 +33,8 @@ type Config struct {
 	// Overrides are by label, in percent.
 	Overrides map[string]float64 `yaml:"overrides" doc:"In how many of a hundred requests each label of a progressive @override is active, by the label. Labels percent(x) say it themselves."`
 
+	Connections      Connections      `yaml:"connections" doc:"Connections of clients, and how long they may take to send a request."`
+	HTTP1            *bool            `yaml:"http1" doc:"Whether the router's own HTTP/1.1 is used towards clients and subgraphs where messages are plain; net/http is used everywhere without it. On by default. Towards clients a change needs a restart."`
 	Shutdown         Shutdown         `yaml:"shutdown" doc:"How the router stops when it is told to (SIGTERM)."`
 	PersistedQueries PersistedQueries `yaml:"persistedQueries" doc:"Operations that clients register by their hash."`
 	Compression      Compression      `yaml:"compression" doc:"Which responses are compressed."`
@@ -142,6 +144,7 @@ func (c Config) complete() (Config, error) {
 	c.cors = c.CORS.Compile(check)
 	c.Compression.complete(check)
 	c.Uploads.complete(check)
+	c.Connections.complete(check)
 	c.Shutdown.complete(check, c.timeout)
 	c.TrustedDocuments.complete(check)
 	c.Demand.complete(check)

@@ -54,7 +54,7 @@ func newLethe(t testing.TB, change ...func(*server.Options)) *server.Server {
 	for _, c := range change {
 		c(&o)
 	}
-	s, err := server.New(o)
+	s, err := newServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func newPager(t *testing.T, change ...func(*server.Options)) *pager {
 	for _, c := range change {
 		c(&o)
 	}
-	s, err := server.New(o)
+	s, err := newServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func asked(t *testing.T) (s *server.Server, queries func() map[string][]string) 
 	if len(errs) > 0 {
 		t.Fatal(compose.FormatText(errs))
 	}
-	s, err := server.New(server.Options{Supergraph: composed.SDL, Log: slog.New(slog.DiscardHandler)})
+	s, err := newServer(server.Options{Supergraph: composed.SDL, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func hostileShop(t *testing.T, demand string) *server.Server {
 	if len(errs) > 0 {
 		t.Fatal(compose.FormatText(errs))
 	}
-	s, err := server.New(server.Options{
+	s, err := newServer(server.Options{
 		Supergraph: composed.SDL, Log: slog.New(slog.DiscardHandler), Config: server.Config{Demand: server.DemandControl{Mode: demand}},
 	})
 	if err != nil {

@@ -134,7 +134,7 @@ func letheRouter(t *testing.T) (*ast.Schema, *server.Server) {
 		subgraphs = append(subgraphs, routertest.Subgraph{Name: g.Name, SDL: g.SDL})
 	}
 	urls := routertest.Invent(t, graph.API(), 2, subgraphs)
-	router, err := server.New(server.Options{
+	router, err := newServer(server.Options{
 		Supergraph: schema.Supergraph(), URLs: urls, Log: slog.New(slog.DiscardHandler), Config: server.Config{QueryPlans: true},
 	})
 	if err != nil {

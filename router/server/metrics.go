@@ -102,6 +102,7 @@ func newMetrics(s *Server) *metrics {
 			Name: "lethe_router_schema_since_seconds", Help: "When the schema that is served was taken, in seconds since 1970.",
 		}, func() float64 { return float64(s.engine.Load().since.Unix()) }),
 	)
+	m.registry.MustRegister(s.connectionMetrics()...)
 	return m
 }
 

@@ -28,7 +28,7 @@ func TestProgressiveOverride(t *testing.T) {
 	if len(errs) > 0 {
 		t.Fatal(compose.FormatText(errs))
 	}
-	s, err := server.New(server.Options{Supergraph: result.SDL, Log: slog.New(slog.DiscardHandler)})
+	s, err := newServer(server.Options{Supergraph: result.SDL, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

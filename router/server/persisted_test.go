@@ -203,7 +203,7 @@ func TestTrustedDocumentsConfiguration(t *testing.T) {
 		"neither Apollo's form":                                             {Files: []string{manifest(t, `{"a":1}`)}},
 		"another document with the id \"a\"":                                {Files: []string{manifest(t, `{"a":"{ a }"}`), manifest(t, `{"a":"{ b }"}`)}},
 	} {
-		_, err := server.New(server.Options{Supergraph: string(sdl), Config: server.Config{TrustedDocuments: c}, Log: slog.New(slog.DiscardHandler)})
+		_, err := newServer(server.Options{Supergraph: string(sdl), Config: server.Config{TrustedDocuments: c}, Log: slog.New(slog.DiscardHandler)})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}

@@ -98,6 +98,9 @@ func (s *Server) Configure(c Config) error {
 	s.swap(old, e)
 	s.outcome(configReload, nil)
 	s.log.Info("a new configuration is in force")
+	if keys := c.needsRestart(old.config); len(keys) > 0 {
+		s.log.Warn("the new configuration changes what a router reads at its start alone: start it anew", "keys", keys)
+	}
 	return nil
 }
 

@@ -101,7 +101,7 @@ func TestAThousandReloads(t *testing.T) { //nolint:paralleltest // it measures t
 		t.Cleanup(h.Close)
 		hosts = append(hosts, h.URL)
 	}
-	s, err := server.New(server.Options{Supergraph: churn(t, 0, hosts), Log: slog.New(slog.DiscardHandler)})
+	s, err := newServer(server.Options{Supergraph: churn(t, 0, hosts), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestRun(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- server.Run(ctx, ln, server.Options{Supergraph: string(sdl), URLs: map[string]string{"products": products}, Log: slog.New(slog.DiscardHandler)})
+		ended <- server.Run(ctx, ln, asRun(server.Options{Supergraph: string(sdl), URLs: map[string]string{"products": products}, Log: slog.New(slog.DiscardHandler)}))
 	}()
 	defer func() {
 		stop()

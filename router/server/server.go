@@ -73,6 +73,7 @@ type Server struct {
 	workers  *execute.Workers
 	buffers  *buffers.List[byte]
 	fronts   sync.Map // *http1.Listener
+	bounded  sync.Map // *conns.Listener
 
 	persisted *persisted.Store
 	queries   queryCounters
@@ -124,21 +125,13 @@ func Run(ctx context.Context, ln net.Listener, o Options) error {
 
 // Service returns the router as a service with its own /health, /ready and /metrics, to which loops may be added.
 func (s *Server) Service() *chassis.Service {
-	return &chassis.Service{Name: "router", Handler: s, Stop: s.Stop, Leave: s.Leave}
+	return &chassis.Service{Name: "router", Handler: s, Stop: s.Stop, Leave: s.Leave, Bounds: s.config().Connections.bounds()}
 }
 
 // Stop returns how the configuration in force has the router stop. The notice is [chassis.NoNotice] where it does not say it.
 func (s *Server) Stop() chassis.Stop {
 	c := s.config()
 	return chassis.Stop{Notice: c.Shutdown.notice, Timeout: c.Shutdown.timeout}
-}
-
-// Front gives a listener that answers most of the requests to /graphql at once, at a fraction of what net/http takes, and
-// leaves to an HTTP server those that it does not know how to. It ends with [Server.Close].
-func (s *Server) Front(ln net.Listener) net.Listener {
-	l := http1.Listen(ln, http1.Options{Path: "/graphql", Handler: s})
-	s.fronts.Store(l, nil)
-	return l
 }
 
 // drain is how long requests under way may take when the router is closed.

@@ -37,6 +37,19 @@ type script func(a asking) (int, string)
 // says answers always the same.
 func says(body string) script { return func(asking) (int, string) { return http.StatusOK, body } }
 
+// asRun has a router run as the tests are to be run: with LETHE_TEST_HTTP1=false on net/http alone.
+func asRun(o server.Options) server.Options {
+	if !withHTTP1() {
+		o.Config.HTTP1 = new(bool)
+	}
+	return o
+}
+
+func withHTTP1() bool { return os.Getenv("LETHE_TEST_HTTP1") != "false" }
+
+// newServer builds a router as the tests are to be run.
+func newServer(o server.Options) (*server.Server, error) { return server.New(asRun(o)) }
+
 func newShop(t *testing.T, scripts map[string]script, change ...func(*server.Options)) *shop {
 	t.Helper()
 	sdl, err := os.ReadFile("testdata/shop.graphql")
@@ -72,7 +85,7 @@ func newShop(t *testing.T, scripts map[string]script, change ...func(*server.Opt
 	for _, c := range change {
 		c(&o)
 	}
-	if s.Server, err = server.New(o); err != nil {
+	if s.Server, err = newServer(o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)

@@ -73,7 +73,7 @@ func (s *Server) newSubgraphs(graph *supergraph.Supergraph, config *Config) (*su
 				return nil, fmt.Errorf("the address of subgraph %s is %q: it must be an http or https URL", g.Name, address)
 			}
 			to.url, to.plain = u, s.hosts.plain(u)
-			if to.gzip = config.Subgraphs.Compression; to.gzip {
+			if to.gzip = config.Subgraphs.Compression; to.gzip || !config.http1() {
 				to.plain = nil // net/http reads compressed answers
 			}
 		}
@@ -85,7 +85,10 @@ func (s *Server) newSubgraphs(graph *supergraph.Supergraph, config *Config) (*su
 	return out, nil
 }
 
-var jsonType = []string{plainJSON} //nolint:gochecknoglobals // a constant
+var (
+	jsonType       = []string{plainJSON}  //nolint:gochecknoglobals // a constant
+	identityCoding = []string{"identity"} //nolint:gochecknoglobals // a constant
+)
 
 // Call implements [execute.Caller].
 func (s *subgraphs) Call(ctx context.Context, call execute.Call, into []byte) ([]byte, error) {
@@ -129,7 +132,7 @@ func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, i
 	defer cancel()
 	header := trailed(call.Trail)
 	header["Content-Type"], header["Accept"] = jsonType, jsonType
-	header[http1.ExchangeHeader] = []string{newID()}
+	header[http1.ExchangeHeader], header["Accept-Encoding"] = []string{newID()}, identityCoding
 	if to.gzip {
 		header["Accept-Encoding"] = codings[gzipCoding]
 	}
@@ -155,7 +158,7 @@ func (s *subgraphs) send(ctx context.Context, to *subgraph, call execute.Call, i
 	if err := http1.Answers(resp.Header, header); err != nil {
 		return into, err
 	}
-	return s.readAnswer(into, resp, call.Buffers)
+	return s.readAnswer(into, resp, call)
 }
 
 // classify says what a client may know of why a subgraph gave no answer.

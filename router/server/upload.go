@@ -166,7 +166,7 @@ func (s *subgraphs) sendForm(ctx context.Context, to *subgraph, call execute.Cal
 	}
 	header := trailed(call.Trail)
 	header["Content-Type"], header["Accept"] = []string{form.ContentType()}, jsonType
-	header[http1.ExchangeHeader] = []string{newID()}
+	header[http1.ExchangeHeader], header["Accept-Encoding"] = []string{newID()}, identityCoding
 	// Subgraphs that guard against forms of other sites want to see that nobody was tricked into this one.
 	header["Graphql-Require-Preflight"], header["Apollo-Require-Preflight"] = []string{"1"}, []string{"true"}
 	if s.outgoing != nil {
@@ -185,7 +185,7 @@ func (s *subgraphs) sendForm(ctx context.Context, to *subgraph, call execute.Cal
 	if err := http1.Answers(resp.Header, header); err != nil {
 		return into, err
 	}
-	return s.readAnswer(into, resp, call.Buffers)
+	return s.readAnswer(into, resp, call)
 }
 
 // read reads a request in whatever form it is sent.

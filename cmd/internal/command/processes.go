@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lethe/lethe/chassis"
+	"github.com/lethe/lethe/chassis/conns"
 	"github.com/lethe/lethe/cmd/internal/process"
 	"github.com/lethe/lethe/router/reload"
 	"github.com/lethe/lethe/schema"
@@ -88,6 +89,7 @@ func serve(ctx context.Context, sys System, name string, env *chassis.Env, s ser
 	log := logger(sys, env)
 	addr := listenAddress(env, s)
 	s.stop.read(env)
+	bounds := connectionBounds(env)
 	found := errors.Join(errors.Join(mistakes...), env.Err())
 	if c, ok := p.(checker); ok && found == nil {
 		found = c.Check()
@@ -104,6 +106,9 @@ func serve(ctx context.Context, sys System, name string, env *chassis.Env, s ser
 		return errors.Join(err, ln.Close())
 	}
 	opened.Service.Stop = s.stop.over(opened.Service.Stop)
+	if !opened.Whole { // a router has it from its own configuration
+		opened.Service.Bounds.Connections = bounds
+	}
 	defer func() {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -111,6 +116,12 @@ func serve(ctx context.Context, sys System, name string, env *chassis.Env, s ser
 	}()
 	log.Info("serving", "service", opened.Service.Name, "addr", ln.Addr().String())
 	return opened.Serve(ctx, log, ln)
+}
+
+// connectionBounds returns how many connections a process takes, zero for the defaults.
+func connectionBounds(env *chassis.Env) conns.Options {
+	const most = 1 << 24
+	return conns.Options{All: env.Int("MAX_CONNECTIONS", 0, 1, most), PerAddress: env.Int("MAX_CONNECTIONS_PER_ADDRESS", 0, 1, most)}
 }
 
 // listenAddress returns the address to listen on. What is wrong with it stands in env.Err.
