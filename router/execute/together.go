@@ -218,8 +218,9 @@ func (r *run) askTogether(u *unit, t *together) error {
 		}
 	}
 	r.unfitting(first.fetch, sc)
-	byPart := make([][]subgraphError, len(t.parts))
+	var byPart [][]subgraphError // nil where there are none
 	if errs != nil {
+		byPart = make([][]subgraphError, len(t.parts))
 		list, over := readErrors(errs)
 		r.drop(over)
 		for _, e := range list {
@@ -245,7 +246,7 @@ func (r *run) askTogether(u *unit, t *together) error {
 }
 
 // checkCounts fails the fetches that got another number of entities than they asked for, or none at all without an error that
-// says why.
+// says why; errs are by part, nil where there are none.
 func (r *run) checkCounts(t *together, errs [][]subgraphError) {
 	for i := range t.parts {
 		p := &t.parts[i]
@@ -253,7 +254,7 @@ func (r *run) checkCounts(t *together, errs [][]subgraphError) {
 		if ans.root.kind != object {
 			continue // it failed by another part
 		}
-		if err := ans.counted(p.index, p.reps, len(errs[i]) > 0); err != nil {
+		if err := ans.counted(p.index, p.reps, errs != nil && len(errs[i]) > 0); err != nil {
 			ans.fail()
 			r.failed(p.fetch, p.s, err)
 		}
