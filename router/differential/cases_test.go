@@ -86,7 +86,7 @@ func TestCases(t *testing.T) {
 func readFaults(t *testing.T, text string) faults {
 	t.Helper()
 	var f faults
-	kinds := map[string]*uint32{"fields": &f.fields, "entities": &f.entities, "calls": &f.calls}
+	kinds := map[string]*uint32{"fields": &f.fields, "entities": &f.entities, "calls": &f.calls, "values": &f.values, "types": &f.types, "stray": &f.stray}
 	for _, line := range strings.Split(text, "\n") {
 		kind, number, _ := strings.Cut(line, " ")
 		n, err := strconv.ParseUint(number, 10, 32)

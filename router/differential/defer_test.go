@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/vektah/gqlparser/v2"
@@ -28,70 +25,30 @@ import (
 func TestDeferDifferential(t *testing.T) {
 	t.Parallel()
 	c := newCounts()
-	if *seed > 0 {
-		differDeferred(t, c, *seed)
-		return
-	}
-	var next atomic.Uint64
-	next.Store(*from - 1)
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for c.asked.Load() < *operations/10 && c.differences.Load() < int64(*differing) {
-				differDeferred(t, c, next.Add(1))
-			}
-		})
-	}
-	workers.Wait()
+	try(c, *operations/10, func(seed uint64) { differDeferred(t, c, seed) })
 	t.Logf("%d operations in %d ways, %d refused, %d answers differ", c.asked.Load(), c.runs.Load(), c.refused.Load(), c.differences.Load())
 }
 
 // differDeferred tries one seed.
 func differDeferred(t *testing.T, c *counts, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 11))
-	failing := faults{fields: uint32(seed%2) * 9}
-	g := randomSubgraphs(r, failing)
-	w, refused, err := newWorld(g.subgraphs(), seed, failing)
+	g := randomSubgraphs(r, faultsOf(seed))
+	w, refused, err := newWorld(g.subgraphs(), seed, faultsOf(seed))
 	if len(refused) > 0 {
 		return
 	}
-	var op operation
-	for range perGraph / 3 {
-		if err != nil {
-			break
-		}
-		op = randomOperation(r, w.sg.API())
+	for n := 0; n < perGraph/3 && err == nil; n++ {
+		op := randomOperation(r, w.sg.API())
 		op.text = deferring(r, op.text)
-		err = w.compareDeferred(c, op)
+		if err = w.compareDeferred(c, op); err != nil {
+			w, op = smallest(g, w, op, func(w *world, op operation) error { return w.compareDeferred(newCounts(), op) })
+			err = w.compareDeferred(newCounts(), op)
+		}
 	}
-	if err == nil {
-		return
+	if err != nil {
+		c.differences.Add(1)
+		t.Error(report(seed, w, err), "run it again with -run TestDeferDifferential -seed ", seed)
 	}
-	c.differences.Add(1)
-	again := newCounts()
-	fails := func(text string) bool {
-		smaller := op
-		smaller.text = text
-		return w.compareDeferred(again, smaller) != nil
-	}
-	if op.text != "" {
-		op.text = shrink(op.text, fails)
-		g.shrinkGraphs(func() bool {
-			smaller, refused, err := newWorld(g.subgraphs(), w.u.salt, w.u.faults)
-			if len(refused) > 0 || err != nil || smaller.compareDeferred(again, op) == nil {
-				return false
-			}
-			w = smaller
-			return true
-		})
-		op.text = shrink(op.text, fails)
-		err = w.compareDeferred(again, op)
-	}
-	var b strings.Builder
-	for _, s := range w.subgraphs {
-		fmt.Fprintf(&b, "# subgraph %s\n%s\n", s.Name, strings.TrimPrefix(s.SDL, federationLink))
-	}
-	t.Errorf("seed %d: %v\n%srun it again with -run TestDeferDifferential -seed %d", seed, err, b.String(), seed)
 }
 
 // deferring defers some of the fragments of an operation, and puts some of its fields into others that are.
@@ -150,7 +107,7 @@ func deferring(r *rand.Rand, text string) string {
 // compareDeferred asks one operation with all the values that it has for its variables, in both forms.
 func (w *world) compareDeferred(c *counts, op operation) error {
 	doc, invalid := gqlparser.LoadQueryWithRules(w.sg.API(), op.text, referenceRules())
-	if len(invalid) > 0 {
+	if len(invalid) > 0 || canMerge(w.sg.API(), doc) != nil {
 		c.invalid.Add(1)
 		return nil
 	}
@@ -178,13 +135,13 @@ func (w *world) compareDeferred(c *counts, op operation) error {
 				c.refused.Add(1)
 				continue
 			}
-			return fmt.Errorf("%s\nrefused: %w", op.text, errs)
+			return fmt.Errorf("refused: %w\n%s", errs, op.text)
 		}
 		for _, form := range []execute.Form{execute.Form2022, execute.FormPending} {
 			c.runs.Add(1)
 			if err := w.compareParts(program, execute.Request{Variables: coerced.JSON}, form, doc, values); err != nil {
 				calls := strings.Join(w.services.calls, "\n")
-				if !w.u.faults.any() && w.compare(newCounts(), op, 0) != nil {
+				if w.compare(newCounts(), op, 0) != nil {
 					return nil // that is TestDifferential's to tell
 				}
 				return fmt.Errorf("%w\n%s\n%s\n%s\n%s", err, op.text, given, program.Plan(), calls)
@@ -210,29 +167,99 @@ func (w *world) compareParts(program *execute.Program, req execute.Request, form
 	if len(w.services.violations) > 0 {
 		return errors.Join(w.services.violations...)
 	}
-	op := doc.Operations[0]
-	e := &executor{schema: w.sg.API(), doc: doc, resolver: &whole{u: w.u, state: &state{}}}
-	e.variables(op, values)
-	text, err := json.Marshal(e.run(op, thing{"Query", 0}))
+	got, failed, err := assembled(sent)
+	if err == nil {
+		err = w.judgeParts(doc, values, got, failed)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nsent %s", err, strings.Join(sent, "\n     "))
+	}
+	return nil
+}
+
+// judgeParts compares the parts of a response, put together, with what a plain executor answers as a whole.
+func (w *world) judgeParts(doc *ast.QueryDocument, values map[string]any, got any, failed []graphQLError) error {
+	whole, errs := w.answer(w.u, doc, values)
+	want, err := decoded(whole)
 	if err != nil || w.u.broken {
 		return err
 	}
-	var want any
-	if err := json.Unmarshal(text, &want); err != nil {
+	unharmed, inherent := w.answer(w.clean, doc, values)
+	clean, err := decoded(unharmed)
+	if err != nil {
 		return err
 	}
-	got, failed, err := assembled(sent)
-	switch {
-	case err != nil:
-	case failed && w.u.faults.any():
-		// What a fault costs depends on which subgraph is asked: one may promise a value where another does not.
-	case failed != (len(e.errors) > 0):
-		err = fmt.Errorf("errors are there: %v, want %v", failed, e.errors)
-	default:
-		err = holds(got, want, "data")
+	// What a fault costs depends on which subgraph is asked where it is lossy: one may promise a value where another does not.
+	if !w.u.faults.lossy() {
+		if w.u.faults.stray == 0 && len(failed) > 0 != (len(errs) > 0) {
+			return fmt.Errorf("errors are there: %v, want %v, of %v", failed, errs, want)
+		}
+		if err := holds(got, want, "data"); err != nil {
+			return fmt.Errorf("%w\nwant %v", err, want)
+		}
 	}
+	if len(inherent) > 0 {
+		return nil // a null went up further in what there is to compare with
+	}
+	if err := within(got, clean, len(failed) > 0 || w.u.faults.entities > 0, "data"); err != nil {
+		return err
+	}
+	// What is deferred of an object that turns out to be null, or that is left out, is never sent, and its errors neither.
+	if within(got, clean, false, "data") == nil && !conditional(doc) {
+		return w.services.lost(failed)
+	}
+	return nil
+}
+
+// conditional reports whether a document leaves something out by @skip or @include.
+func conditional(doc *ast.QueryDocument) bool {
+	text := written(doc)
+	return strings.Contains(text, "@skip") || strings.Contains(text, "@include")
+}
+
+func decoded(v any) (out any, err error) {
+	text, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("%w\nsent %s\nwant %s", err, strings.Join(sent, "\n     "), text)
+		return nil, err
+	}
+	return out, json.Unmarshal(text, &out)
+}
+
+// within reports whether an answer has nothing that is not in another one. Something may be missing where it may be null.
+func within(got, clean any, missing bool, at string) error {
+	if got == nil && missing {
+		return nil
+	}
+	switch clean := clean.(type) {
+	case map[string]any:
+		o, ok := got.(map[string]any)
+		if !ok || len(o) > len(clean) {
+			return fmt.Errorf("%s: got %v, and were %v if nothing failed", at, got, clean)
+		}
+		for k := range clean {
+			v, there := o[k]
+			if !there && missing {
+				continue // of a part that never came
+			}
+			if err := within(v, clean[k], missing, at+"."+k); err != nil {
+				return err
+			}
+		}
+		return nil
+	case []any:
+		l, ok := got.([]any)
+		if !ok || len(l) != len(clean) {
+			return fmt.Errorf("%s: got %v, and were %v if nothing failed", at, got, clean)
+		}
+		for i := range clean {
+			if err := within(l[i], clean[i], missing, at+"."+strconv.Itoa(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if !reflect.DeepEqual(got, clean) {
+		return fmt.Errorf("%s: got %v, and were %v if nothing failed", at, got, clean)
 	}
 	return nil
 }
@@ -278,7 +305,7 @@ func holds(got, want any, at string) error {
 // incremental is a payload in either form.
 type incremental struct {
 	Data    any
-	Errors  []any
+	Errors  []graphQLError
 	HasNext *bool
 	Pending []struct {
 		ID, Label string
@@ -288,27 +315,27 @@ type incremental struct {
 		ID     string
 		Path   []any
 		Data   any
-		Errors []any
+		Errors []graphQLError
 	}
 	Completed []struct {
 		ID     string
-		Errors []any
+		Errors []graphQLError
 	}
 }
 
-// assembled puts the payloads of an answer together, and tells whether there was an error in any. It is an error when a
-// payload does not fit to those before it.
-func assembled(sent []string) (data any, failed bool, err error) {
+// assembled puts the payloads of an answer together, and gives the errors of all. It is an error when a payload does not fit to
+// those before it.
+func assembled(sent []string) (data any, failed []graphQLError, err error) {
 	open := map[string][]any{}
 	for i, text := range sent {
 		var p incremental
 		if err := json.Unmarshal([]byte(text), &p); err != nil {
-			return nil, false, fmt.Errorf("payload %d: %w", i, err)
+			return nil, nil, fmt.Errorf("payload %d: %w", i, err)
 		}
 		if more := p.HasNext != nil && *p.HasNext; more != (i < len(sent)-1) || p.HasNext == nil && len(sent) > 1 {
-			return nil, false, fmt.Errorf("payload %d of %d: hasNext is wrong", i, len(sent))
+			return nil, nil, fmt.Errorf("payload %d of %d: hasNext is wrong", i, len(sent))
 		}
-		failed = failed || len(p.Errors) > 0
+		failed = append(failed, p.Errors...)
 		if i == 0 {
 			data = p.Data
 		}
@@ -318,11 +345,11 @@ func assembled(sent []string) (data any, failed bool, err error) {
 				path, known = open[part.ID]
 			}
 			if !known {
-				return nil, false, fmt.Errorf("payload %d: %s was not announced", i, part.ID)
+				return nil, nil, fmt.Errorf("payload %d: %s was not announced", i, part.ID)
 			}
-			if failed = failed || len(part.Errors) > 0; part.Data == nil {
+			if failed = append(failed, part.Errors...); part.Data == nil {
 				if len(part.Errors) == 0 {
-					return nil, false, fmt.Errorf("payload %d: %v is null without an error", i, path)
+					return nil, nil, fmt.Errorf("payload %d: %v is null without an error", i, path)
 				}
 				continue
 			}
@@ -335,31 +362,31 @@ func assembled(sent []string) (data any, failed bool, err error) {
 				case float64:
 					l, _ := into.([]any)
 					if int(key) >= len(l) {
-						return nil, false, fmt.Errorf("payload %d: there is nothing at %v", i, path)
+						return nil, nil, fmt.Errorf("payload %d: there is nothing at %v", i, path)
 					}
 					into = l[int(key)]
 				}
 			}
 			if into == nil {
-				return nil, false, fmt.Errorf("payload %d: there is nothing at %v", i, path)
+				return nil, nil, fmt.Errorf("payload %d: there is nothing at %v", i, path)
 			}
 			if err := put(into, part.Data); err != nil {
-				return nil, false, fmt.Errorf("payload %d at %v: %w", i, path, err)
+				return nil, nil, fmt.Errorf("payload %d at %v: %w", i, path, err)
 			}
 		}
 		for _, done := range p.Completed {
 			if _, known := open[done.ID]; !known {
-				return nil, false, fmt.Errorf("payload %d completes %s, which is not open", i, done.ID)
+				return nil, nil, fmt.Errorf("payload %d completes %s, which is not open", i, done.ID)
 			}
 			delete(open, done.ID)
-			failed = failed || len(done.Errors) > 0
+			failed = append(failed, done.Errors...)
 		}
 		for _, begun := range p.Pending {
 			open[begun.ID] = begun.Path
 		}
 	}
 	if len(open) > 0 {
-		return nil, false, fmt.Errorf("%d parts were announced and never came", len(open))
+		return nil, nil, fmt.Errorf("%d parts were announced and never came", len(open))
 	}
 	return data, failed, nil
 }

@@ -1,10 +1,6 @@
 package differential_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -15,9 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/vektah/gqlparser/v2"
-	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/lethe/lethe/router/compose"
 	"github.com/lethe/lethe/router/execute"
@@ -32,21 +25,6 @@ var (
 	differing  = flag.Int("differences", 1, "how many differences end TestDifferential")
 	verbose    = flag.Bool("tally", false, "tally the reasons why random subgraphs do not compose")
 )
-
-// faultsOf gives what goes wrong in a seed's universe: nothing in most.
-func faultsOf(seed uint64) faults {
-	switch seed % 8 {
-	case 0:
-		return faults{fields: 9}
-	case 1:
-		return faults{fields: 60}
-	case 2:
-		return faults{entities: 5}
-	case 3:
-		return faults{calls: 5}
-	}
-	return faults{}
-}
 
 // perGraph is how many operations are asked of each supergraph.
 const perGraph = 60
@@ -66,21 +44,7 @@ func newCounts() *counts { return &counts{codes: map[string]int{}} }
 func TestDifferential(t *testing.T) {
 	t.Parallel()
 	c := newCounts()
-	if *seed > 0 {
-		differ(t, c, *seed)
-		return
-	}
-	var next atomic.Uint64
-	next.Store(*from - 1)
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for c.asked.Load() < *operations && c.differences.Load() < int64(*differing) {
-				differ(t, c, next.Add(1))
-			}
-		})
-	}
-	workers.Wait()
+	try(c, *operations, func(seed uint64) { differ(t, c, seed) })
 	t.Logf("%d of %d supergraphs compose; %d operations asked in %d ways, of which %d were answered in pieces, %d were invalid, %d refused, %d answers differ",
 		c.composed.Load(), c.seeds.Load(), c.asked.Load(), c.runs.Load(), c.streamed.Load(), c.invalid.Load(), c.refused.Load(), c.differences.Load())
 	if runs, streamed := c.runs.Load(), c.streamed.Load(); streamed < runs/10 {
@@ -89,6 +53,25 @@ func TestDifferential(t *testing.T) {
 	if *verbose {
 		t.Log(c.codes)
 	}
+}
+
+// try has one try the seeds until enough operations were asked, or enough answers differ: a seed alone where the flag says so.
+func try(c *counts, operations int64, one func(seed uint64)) {
+	if *seed > 0 {
+		one(*seed)
+		return
+	}
+	var next atomic.Uint64
+	next.Store(*from - 1)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for c.asked.Load() < operations && c.differences.Load() < int64(*differing) {
+				one(next.Add(1))
+			}
+		})
+	}
+	workers.Wait()
 }
 
 // world is a supergraph with its data, the router and the subgraphs.
@@ -161,8 +144,9 @@ func differBy(t *testing.T, c *counts, seed uint64, r *rand.Rand, operations int
 			if err = w.compare(c, op, n); err == nil {
 				continue
 			}
-			w, op = smallest(g, w, op, n)
-			err = w.compare(newCounts(), op, n)
+			again := func(w *world, op operation) error { return w.compare(newCounts(), op, n) }
+			w, op = smallest(g, w, op, again)
+			err = again(w, op)
 			break
 		}
 	}
@@ -170,25 +154,37 @@ func differBy(t *testing.T, c *counts, seed uint64, r *rand.Rand, operations int
 		return
 	}
 	c.differences.Add(1)
+	t.Error(report(seed, w, err), "run it again with -run TestDifferential -seed ", seed)
+}
+
+// report says what differs, and over which subgraphs.
+func report(seed uint64, w *world, err error) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d: %v\n", seed, err)
 	for _, s := range w.subgraphs {
 		fmt.Fprintf(&b, "# subgraph %s\n%s\n", s.Name, strings.TrimPrefix(s.SDL, federationLink))
 	}
-	t.Errorf("%srun it again with -run TestDifferential -seed %d", b.String(), seed)
+	return b.String()
 }
 
-// smallest gives a smaller world and a smaller operation that differ too.
-func smallest(g *generator, w *world, op operation, n int) (*world, operation) {
+// smallest gives a smaller world and a smaller operation that differ too, by what compare says.
+func smallest(g *generator, w *world, op operation, compare func(w *world, op operation) error) (*world, operation) {
+	same := kind(compare(w, op))
 	fails := func(text string) bool {
 		smaller := op
 		smaller.text = text
-		return w.compare(newCounts(), smaller, n) != nil
+		return kind(compare(w, smaller)) == same
 	}
 	op.text = shrink(op.text, fails)
+	for n := len(op.variables) - 1; n >= 0 && len(op.variables) > 1; n-- {
+		smaller := op
+		if smaller.variables = slices.Delete(slices.Clone(op.variables), n, n+1); kind(compare(w, smaller)) == same {
+			op = smaller
+		}
+	}
 	g.shrinkGraphs(func() bool {
 		smaller, refused, err := newWorld(g.subgraphs(), w.u.salt, w.u.faults)
-		if len(refused) > 0 || err != nil || smaller.compare(newCounts(), op, n) == nil {
+		if len(refused) > 0 || err != nil || kind(compare(smaller, op)) != same {
 			return false
 		}
 		w = smaller
@@ -196,120 +192,4 @@ func smallest(g *generator, w *world, op operation, n int) (*world, operation) {
 	})
 	op.text = shrink(op.text, fails)
 	return w, op
-}
-
-// compare asks one operation with all the values that it has for its variables.
-func (w *world) compare(c *counts, op operation, n int) error {
-	doc, invalid := gqlparser.LoadQueryWithRules(w.sg.API(), op.text, referenceRules())
-	if len(invalid) > 0 {
-		c.invalid.Add(1)
-		c.mu.Lock()
-		c.codes[invalid[0].Rule+": "+invalid[0].Message]++
-		c.mu.Unlock()
-		return nil
-	}
-	c.asked.Add(1)
-	prepared, err := w.preparer.Prepare(context.Background(), []byte(op.text), nil)
-	if err != nil {
-		return err
-	}
-	if len(prepared.Errors) > 0 {
-		if code := prepared.Errors[0].Extensions["code"]; code == "TOO_MANY_ALIASES" {
-			c.refused.Add(1)
-			return nil
-		}
-		return fmt.Errorf("%s\nrefused: %w", op.text, prepared.Errors)
-	}
-	for i, values := range op.variables {
-		c.runs.Add(1)
-		if err := w.compareRun(c, prepared, doc, values, (n+i)%2 == 0); err != nil {
-			text, _ := json.Marshal(values)
-			return fmt.Errorf("%w\n%s\n%s\n%s\n%s", err, op.text, text, prepared.Program.Plan(), strings.Join(w.services.calls, "\n"))
-		}
-	}
-	return nil
-}
-
-func (w *world) compareRun(c *counts, prepared *prepare.Prepared, doc *ast.QueryDocument, values map[string]any, moved bool) error {
-	labels := map[string]bool{"moved": moved, "other": !moved, "percent(100)": true, "percent(0)": false}
-	percent := map[string]float64{"moved": 0, "other": 100}
-	if moved {
-		percent = map[string]float64{"moved": 100, "other": 0}
-	}
-	given, err := json.Marshal(values)
-	if err != nil {
-		return err
-	}
-	var coerced prepare.Values
-	if errs := prepared.Coerce(&coerced, given); len(errs) > 0 {
-		return fmt.Errorf("the variables are refused: %w", errs)
-	}
-	w.services.reset(labels)
-	answer, err := w.execute(c, prepared.Program, execute.Request{Variables: coerced.JSON, Labels: execute.Labels{Percent: percent}})
-	if w.u.broken {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if len(w.services.violations) > 0 {
-		return errors.Join(w.services.violations...)
-	}
-	var got struct {
-		Data   json.RawMessage
-		Errors []graphQLError
-	}
-	if err := json.Unmarshal(answer, &got); err != nil {
-		return fmt.Errorf("%w: %s", err, answer)
-	}
-	whole, errs := w.answer(w.u, doc, values)
-	if w.u.broken {
-		return nil
-	}
-	want, err := json.Marshal(whole)
-	if err != nil {
-		return err
-	}
-	same := bytes.Equal(normal(got.Data), normal(want))
-	if w.u.faults.any() {
-		clean, _ := w.answer(w.clean, doc, values)
-		if err := sound(w.u, clean, got.Data, got.Errors); err != nil {
-			return fmt.Errorf("%w\ngot  %s\nof   %s\nerrors %v", err, got.Data, want, got.Errors)
-		}
-	} else if !same {
-		return fmt.Errorf("the answers differ\ngot  %s\nwant %s\nerrors %v", got.Data, want, got.Errors)
-	}
-	errs = slices.DeleteFunc(errs, func(e graphQLError) bool { return w.services.missed(e.way) })
-	if len(got.Errors) == 0 && len(errs) > 0 || len(got.Errors) > 0 && len(errs) == 0 && !w.u.faults.any() {
-		return fmt.Errorf("the errors differ\ndata %s\ngot  %v\nwant %v", want, got.Errors, errs)
-	}
-	return nil
-}
-
-// answer has a universe answer an operation as a whole.
-func (w *world) answer(u *universe, doc *ast.QueryDocument, values map[string]any) (any, []graphQLError) {
-	e := &executor{schema: w.sg.API(), doc: doc, resolver: &whole{u: u, state: &state{}}}
-	op := doc.Operations[0]
-	e.variables(op, values)
-	return e.run(op, thing{"Query", 0}), e.errors
-}
-
-// normal writes JSON with its strings escaped in one way, and keeps the order of its fields.
-func normal(text []byte) []byte {
-	var b bytes.Buffer
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	for {
-		token, err := d.Token()
-		if err != nil {
-			return b.Bytes()
-		}
-		if s, ok := token.(string); ok {
-			quoted, _ := json.Marshal(s)
-			b.Write(quoted)
-		} else {
-			fmt.Fprint(&b, token)
-		}
-		b.WriteByte(' ')
-	}
 }

@@ -17,6 +17,10 @@ type resolver interface {
 	resolve(at position, def *ast.Definition, field *ast.FieldDefinition, args map[string]any) any
 	// typeOf gives the object type under which the schema knows an object that stands where abstract is declared; "" for none.
 	typeOf(at position, abstract *ast.Definition) string
+	// disguise gives what an object's __typename is in place of the truth where an abstract type is declared, nil for nothing.
+	disguise(o thing) *string
+	// wrong completes a value that is not of its type, as value does.
+	wrong(e *executor, at position, v wrong) (done any, failed bool)
 }
 
 // position is an object that a selection set is executed on, with what a subgraph remembers of how it was reached.
@@ -27,6 +31,7 @@ type position struct {
 	provided []ast.SelectionSet
 	path     []any
 	way      []thing // the objects that lead here, with this one
+	disguise *string // what the object has for a __typename that is not the truth, as JSON; "" where it has none
 }
 
 // failure is the error of a resolver.
@@ -75,7 +80,7 @@ func (o *object) MarshalJSON() ([]byte, error) {
 
 // run gives the operation's data, nil for null.
 func (e *executor) run(op *ast.OperationDefinition, root thing) any {
-	def := map[ast.Operation]*ast.Definition{ast.Query: e.schema.Query, ast.Mutation: e.schema.Mutation}[op.Operation]
+	def := map[ast.Operation]*ast.Definition{ast.Query: e.schema.Query, ast.Mutation: e.schema.Mutation, ast.Subscription: e.schema.Subscription}[op.Operation]
 	if out, ok := e.selections(position{is: root}, def, []ast.SelectionSet{op.SelectionSet}); ok {
 		return out
 	}
@@ -151,11 +156,16 @@ func (e *executor) selections(at position, def *ast.Definition, sets []ast.Selec
 	for _, set := range sets {
 		fields = e.collect(def, set, fields, visited)
 	}
-	out := &object{}
+	out, whole := &object{}, true
 	for _, c := range fields {
 		first := c.fields[0]
 		if first.Name == "__typename" {
-			out.add(c.key, def.Name, nil)
+			switch {
+			case at.disguise == nil:
+				out.add(c.key, def.Name, nil)
+			case *at.disguise != "":
+				out.add(c.key, json.RawMessage(*at.disguise), nil)
+			}
 			continue
 		}
 		if first.Name == "__type" || first.Name == "__schema" {
@@ -171,12 +181,12 @@ func (e *executor) selections(at position, def *ast.Definition, sets []ast.Selec
 		asked := at
 		asked.path = path
 		done, ok := e.complete(fd.Type, e.resolver.resolve(asked, def, fd, e.arguments(fd, first)), position{path: path, way: at.way}, inner)
-		if !ok {
-			return nil, false
+		if whole = whole && ok; done != omitted {
+			out.add(c.key, done, fd.Type)
 		}
-		out.add(c.key, done, fd.Type)
 	}
-	return out, true
+	// What may not be null and is does not keep the fields beside it from being executed, and from having errors of their own.
+	return out, whole
 }
 
 // delegated is a value with what its objects are to be executed with.
@@ -210,18 +220,25 @@ func (e *executor) value(t *ast.Type, value any, at position, inner []ast.Select
 	case failure:
 		e.fail(at, string(v))
 		return nil, true
+	case wrong:
+		return e.resolver.wrong(e, at, v)
 	case []any:
 		if t.Elem == nil {
 			return v, false // a custom scalar's
 		}
 		out := make([]any, len(v))
+		whole := true
 		for i := range v {
 			below := at
 			below.path = append(slices.Clone(at.path), i)
 			var ok bool
-			if out[i], ok = e.complete(t.Elem, v[i], below, inner); !ok {
-				return nil, true
+			out[i], ok = e.complete(t.Elem, v[i], below, inner)
+			if whole = whole && ok; out[i] == omitted {
+				out[i] = nil
 			}
+		}
+		if !whole {
+			return nil, true
 		}
 		return out, false
 	case thing:
@@ -234,6 +251,7 @@ func (e *executor) value(t *ast.Type, value any, at position, inner []ast.Select
 				e.fail(at, "an object of a type that the schema does not have")
 				return nil, true
 			}
+			at.disguise = e.resolver.disguise(v)
 			def = e.schema.Types[name]
 		}
 		out, ok := e.selections(at, def, inner)

@@ -21,6 +21,15 @@ func randomSubgraphs(r *rand.Rand, f faults) *generator {
 	g.placeEntities()
 	g.unions()
 	g.interfaces()
+	if g.chance(2) {
+		g.covariants()
+	}
+	if g.chance(2) {
+		g.namesakes()
+	}
+	if g.chance(3) {
+		g.connections()
+	}
 	if g.chance(3) {
 		g.interfaceObjects()
 	}
@@ -41,6 +50,9 @@ func randomSubgraphs(r *rand.Rand, f faults) *generator {
 	}
 	if g.chance(3) {
 		g.mutations()
+	}
+	if g.chance(3) {
+		g.subscriptions()
 	}
 	if !f.any() && g.chance(2) {
 		for range 1 + g.r.IntN(2) {
@@ -272,7 +284,11 @@ func (g *generator) interfaceObjects() {
 		t := g.define(home, "type", name)
 		t.directives, t.implements = directives(), []string{"J"}
 		for _, f := range j.fields {
-			g.add(home, name, f.name, f.args, f.typ)
+			typ := f.typ
+			if f.name == "jself" && g.chance(2) {
+				typ = g.narrow(typ, "J", g.pick("J", name))
+			}
+			g.add(home, name, f.name, f.args, typ)
 		}
 		g.add(home, name, fmt.Sprintf("own%d", k), "", "Int")
 		if g.chance(10) {
@@ -320,6 +336,9 @@ func (g *generator) queries() {
 			if g.chance(3) {
 				args = g.inputs(i, g.arguments())
 			}
+			if j := g.r.IntN(len(g.subs)); j != i && g.chance(4) && g.narrowed("Query", name, i, j) {
+				continue
+			}
 			if j := g.r.IntN(len(g.subs)); j != i && g.chance(3) && slices.Contains(g.outputs(j), to) {
 				g.add(j, "Query", name, g.inputs(j, args), typ, "@shareable")
 				g.add(i, "Query", name, args, typ, "@shareable")
@@ -354,6 +373,20 @@ func (g *generator) mutations() {
 				g.add(i, payload, "q", "", "Query")
 			}
 			g.add(i, "Mutation", name, g.inputs(i, g.pick("", g.arguments())), payload)
+		}
+	}
+}
+
+// subscriptions gives some subgraphs subscriptions.
+func (g *generator) subscriptions() {
+	for i := range g.subs {
+		out := g.outputs(i)
+		if len(out) == 0 || g.chance(2) {
+			continue
+		}
+		for range 1 + g.r.IntN(2) {
+			to := out[g.r.IntN(len(out))]
+			g.add(i, "Subscription", g.fresh("s"), g.inputs(i, g.pick("", g.arguments())), g.wrap(to), g.provides(i, to))
 		}
 	}
 }

@@ -11,7 +11,7 @@ func (g *generator) feature(e string, i int) {
 	others := g.with(e, i)
 	name := g.fresh("f")
 	second := !g.subs[i].first
-	switch kind := g.r.IntN(20); {
+	switch kind := g.r.IntN(22); {
 	case kind < 3 || len(others) == 0 && kind < 14:
 		g.add(i, e, name, "", g.scalar(i))
 	case kind == 3:
@@ -53,6 +53,8 @@ func (g *generator) feature(e string, i int) {
 			g.add(i, e, name, "", typ, "@shareable")
 			g.add(others[0], e, name, "", typ, "@shareable")
 		}
+	case kind > 19 && len(others) > 0:
+		g.narrowed(e, name, i, others[0])
 	default:
 		out := g.outputs(i)
 		to := out[g.r.IntN(len(out))]
@@ -158,7 +160,7 @@ func (g *generator) need(i int, typ string, depth int) string {
 		for _, f := range g.get(from, typ).fields {
 			external := slices.ContainsFunc(f.directives, func(d string) bool { return d == "@external" || strings.HasPrefix(d, "@override") })
 			mine := g.get(i, typ).field(f.name)
-			if !external && strings.HasPrefix(f.name, "f") && !strings.Contains(f.args, "!") && (mine == nil || slices.Contains(mine.directives, "@external")) {
+			if !external && (strings.HasPrefix(f.name, "f") || strings.HasPrefix(f.name, "same")) && !strings.Contains(f.args, "!") && (mine == nil || slices.Contains(mine.directives, "@external")) {
 				known = append(known, f)
 			}
 		}

@@ -3,6 +3,7 @@ package differential_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -20,6 +21,7 @@ type writer struct {
 	fragments []string
 	known     map[string]string // fragments by name, and the types that they are on
 	n         int
+	silent    bool // where anything else can be asked, nobody asks for a __typename
 }
 
 // operation is a random operation with the values to run it with.
@@ -30,16 +32,29 @@ type operation struct {
 
 func randomOperation(r *rand.Rand, api *ast.Schema) operation {
 	w := &writer{r: r, api: api, budget: 8 + r.IntN(30), types: map[string]*ast.Type{}, fallback: map[string]bool{}, known: map[string]string{}}
+	w.silent = w.r.IntN(3) > 0
 	root, kind := api.Query, "query"
 	if api.Mutation != nil && r.IntN(3) == 0 {
 		root, kind = api.Mutation, "mutation"
 	}
-	body := w.selection(root, 0)
+	return w.operation(kind, w.selection(root, 0))
+}
+
+// randomSubscription gives an operation on the root type of subscriptions, of which it asks one field.
+func randomSubscription(r *rand.Rand, api *ast.Schema) operation {
+	w := &writer{r: r, api: api, budget: 8 + r.IntN(30), types: map[string]*ast.Type{}, fallback: map[string]bool{}, known: map[string]string{}}
+	w.silent = w.r.IntN(3) > 0
+	f := api.Subscription.Fields[r.IntN(len(api.Subscription.Fields))]
+	return w.operation("subscription", "{ "+w.head(api.Subscription, f).text+w.below(f.Type, 0)+" }")
+}
+
+// operation puts an operation together, and chooses values for its variables.
+func (w *writer) operation(kind, body string) operation {
 	for i := range w.fragments {
 		body += "\n" + w.fragments[i]
 	}
 	head := kind
-	if r.IntN(2) == 0 {
+	if w.r.IntN(2) == 0 {
 		head += " Op"
 	}
 	if len(w.variables) > 0 {
@@ -53,7 +68,7 @@ func randomOperation(r *rand.Rand, api *ast.Schema) operation {
 	for range settings {
 		values := map[string]any{}
 		for _, name := range w.given {
-			if t := w.types[name]; t.NonNull && !w.fallback[name] || r.IntN(4) > 0 {
+			if t := w.types[name]; t.NonNull && !w.fallback[name] || w.r.IntN(4) > 0 {
 				values[name] = w.json(t, 0)
 			}
 		}
@@ -94,39 +109,83 @@ func (w *writer) boolean() string {
 	return name
 }
 
+// head is a field as it is written, without its conditions and what is selected of it.
+type head struct {
+	name string // the field's
+	text string
+}
+
 // selection writes a selection set on a type.
 func (w *writer) selection(t *ast.Definition, depth int) string {
 	var b strings.Builder
 	b.WriteString("{")
 	wrote := false
-	var again string // a field that was written
+	var heads []head
 	for range 1 + w.r.IntN(4) {
 		w.budget--
+		text := ""
 		switch {
-		case wrote && again != "" && w.chance(12):
-			b.WriteString(" ..." + w.condition() + " { " + again + " }")
+		case len(heads) > 0 && w.chance(8):
+			text = w.again(t, heads[w.r.IntN(len(heads))], depth)
 		case depth < 8 && t.IsAbstractType() && w.chance(2), depth < 8 && w.chance(10):
-			if text := w.fragment(t, depth); text != "" {
-				b.WriteString(" " + text)
-				wrote = true
-			}
+			text = w.fragment(t, depth)
 		case depth == 0 && t == w.api.Query && w.chance(12):
-			b.WriteString(" " + w.introspection())
-			wrote = true
+			text = w.introspection()
 		default:
-			if text := w.field(t, depth); text != "" {
-				b.WriteString(" " + text)
-				if wrote = true; again == "" || w.chance(3) {
-					again = text
-				}
+			var h head
+			if h, text = w.field(t, depth); h.text != "" {
+				heads = append(heads, h)
 			}
 		}
+		if text != "" {
+			b.WriteString(" " + text)
+			wrote = true
+		}
 	}
-	if !wrote || w.chance(6) {
+	switch {
+	case !wrote && w.silent:
+		b.WriteString(" " + w.least(t))
+	case !wrote || !w.silent && w.chance(4):
 		b.WriteString(" __typename" + w.condition())
 	}
 	b.WriteString(" }")
 	return b.String()
+}
+
+// again writes a field again under the same key: under another condition, of one of the types that the object may be, with
+// something else selected.
+func (w *writer) again(t *ast.Definition, h head, depth int) string {
+	on := t
+	if possible := w.api.GetPossibleTypes(t); t.IsAbstractType() && len(possible) > 0 && w.chance(2) {
+		on = possible[w.r.IntN(len(possible))]
+	}
+	f := on.Fields.ForName(h.name)
+	if f == nil || w.api.Types[f.Type.Name()].IsCompositeType() && (depth > 7 || w.budget < 0) {
+		return ""
+	}
+	text := h.text + w.condition() + w.below(f.Type, depth)
+	switch {
+	case on != t:
+		return "... on " + on.Name + w.condition() + " { " + text + " }"
+	case w.chance(3):
+		return "..." + w.condition() + " { " + text + " }"
+	}
+	return text
+}
+
+// least gives the least that can be asked of a type, its name only where there is nothing else.
+func (w *writer) least(t *ast.Definition) string {
+	for _, f := range t.Fields {
+		required := slices.ContainsFunc(f.Arguments, func(a *ast.ArgumentDefinition) bool { return a.Type.NonNull && a.DefaultValue == nil })
+		if !strings.HasPrefix(f.Name, "__") && !required && !w.api.Types[f.Type.Name()].IsCompositeType() {
+			return f.Name
+		}
+	}
+	if possible := w.api.GetPossibleTypes(t); t.IsAbstractType() && len(possible) > 0 {
+		on := possible[w.r.IntN(len(possible))]
+		return "... on " + on.Name + " { " + w.least(on) + " }"
+	}
+	return "__typename"
 }
 
 func (w *writer) introspection() string {
@@ -168,7 +227,8 @@ func (w *writer) fragment(t *ast.Definition, depth int) string {
 	return "..." + condition + w.condition() + " " + w.selection(on, depth+1)
 }
 
-func (w *writer) field(t *ast.Definition, depth int) string {
+// field writes a field of a type, and gives what it begins with; "" where nothing can be asked any more.
+func (w *writer) field(t *ast.Definition, depth int) (h head, text string) {
 	var fields []*ast.FieldDefinition
 	for _, f := range t.Fields {
 		if !strings.HasPrefix(f.Name, "__") {
@@ -176,13 +236,25 @@ func (w *writer) field(t *ast.Definition, depth int) string {
 		}
 	}
 	if len(fields) == 0 {
-		return "__typename"
+		return head{}, w.least(t)
 	}
 	f := fields[w.r.IntN(len(fields))]
-	out := w.api.Types[f.Type.Name()]
-	if out.IsCompositeType() && (depth > 7 || w.budget < 0) {
-		return ""
+	if w.api.Types[f.Type.Name()].IsCompositeType() && (depth > 7 || w.budget < 0) {
+		return head{}, ""
 	}
+	if !w.silent && w.chance(25) {
+		return head{}, []string{"z1", "id", "tn"}[w.r.IntN(3)] + ": __typename"
+	}
+	h = w.head(t, f)
+	text = h.text
+	if t != w.api.Mutation || strings.Contains(text, ": ") {
+		text += w.condition()
+	}
+	return h, text + w.below(f.Type, depth)
+}
+
+// head writes a field's key, name and arguments.
+func (w *writer) head(t *ast.Definition, f *ast.FieldDefinition) head {
 	text := f.Name
 	switch {
 	case t == w.api.Mutation && w.r.IntN(6) > 0:
@@ -192,8 +264,6 @@ func (w *writer) field(t *ast.Definition, depth int) string {
 		text = []string{"id", "sku", "z1", "z2", "ref"}[w.r.IntN(5)] + ": " + text
 	case w.chance(9):
 		text = f.Name + "x: " + text
-	case w.chance(25):
-		return []string{"z1", "id", "tn"}[w.r.IntN(3)] + ": __typename"
 	case len(f.Arguments) > 0 && w.r.IntN(6) > 0:
 		w.n++
 		text = fmt.Sprintf("%s_%d: %s", f.Name, w.n, text)
@@ -207,13 +277,15 @@ func (w *writer) field(t *ast.Definition, depth int) string {
 	if len(args) > 0 {
 		text += "(" + strings.Join(args, ", ") + ")"
 	}
-	if t != w.api.Mutation || strings.Contains(text, ": ") {
-		text += w.condition()
+	return head{f.Name, text}
+}
+
+// below writes what is selected of a field of a type; "" for a leaf.
+func (w *writer) below(t *ast.Type, depth int) string {
+	if out := w.api.Types[t.Name()]; out.IsCompositeType() {
+		return " " + w.selection(out, depth+1)
 	}
-	if out.IsCompositeType() {
-		text += " " + w.selection(out, depth+1)
-	}
-	return text
+	return ""
 }
 
 // argument writes a value, a variable, or a value with a variable in it.

@@ -206,7 +206,7 @@ func (g *generator) outputs(i int) []string {
 	var out []string
 	for _, name := range sortedKeys(g.subs[i].types) {
 		t := g.subs[i].types[name]
-		if name == "Query" || name == "Mutation" || strings.HasPrefix(name, "Payload") || len(t.fields) == 0 && t.kind != "union" || t.kind == "input" || t.kind == "enum" {
+		if name == "Query" || name == "Mutation" || name == "Subscription" || strings.HasPrefix(name, "Payload") || len(t.fields) == 0 && t.kind != "union" || t.kind == "input" || t.kind == "enum" {
 			continue
 		}
 		out = append(out, name)

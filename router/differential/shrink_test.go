@@ -9,6 +9,23 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
+// kind is what sort of difference an error is: its first words, without numbers and what has a place in a response. What is
+// made smaller has to stay of a kind.
+func kind(err error) string {
+	if err == nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	line = strings.Map(func(c rune) rune {
+		if c >= '0' && c <= '9' {
+			return -1
+		}
+		return c
+	}, line)
+	words := slices.DeleteFunc(strings.Fields(line), func(w string) bool { return strings.ContainsAny(w, "[].{}") })
+	return strings.Join(words[:min(3, len(words))], " ")
+}
+
 // shrink gives the smallest part of an operation found for which fails still holds.
 func shrink(text string, fails func(text string) bool) string {
 	for smaller := true; smaller; {

@@ -25,7 +25,7 @@ func sound(u *universe, clean any, data json.RawMessage, errs []graphQLError) er
 		return err
 	}
 	for _, e := range errs {
-		if err := placed(clean, got, e.Path); err != nil {
+		if err := placed(clean, got, e.Path, u.faults.stray > 0); err != nil {
 			return fmt.Errorf("the error %q at %v: %w", e.Message, e.Path, err)
 		}
 	}
@@ -50,12 +50,7 @@ func (c *checking) value(clean, got any, t *ast.Type, path []any) error {
 		if t != nil && t.NonNull {
 			return fmt.Errorf("null at %v, which is never null", path)
 		}
-		if c.faults.entities == 0 && c.faults.calls == 0 && !slices.ContainsFunc(c.errors, func(e graphQLError) bool {
-			return c.required(e.Message) || related(e.Path[:max(0, len(e.Path)-1)], path)
-		}) {
-			return fmt.Errorf("null at %v, for which no error tells why", path)
-		}
-		return nil
+		return c.missing(path)
 	}
 	switch clean := clean.(type) {
 	case *object:
@@ -97,6 +92,21 @@ func (c *checking) value(clean, got any, t *ast.Type, path []any) error {
 	return nil
 }
 
+// missing reports what is wrong with a null that were not there if nothing had failed. An object that a subgraph does not know is
+// null without an error; what a request that failed would have answered may be missing at many places, and an error that had no
+// place stands elsewhere.
+func (c *checking) missing(path []any) error {
+	if c.faults.entities > 0 {
+		return nil
+	}
+	if slices.ContainsFunc(c.errors, func(e graphQLError) bool {
+		return c.faults.calls > 0 || c.faults.stray > 0 || c.required(e.Message) || related(e.Path[:max(0, len(e.Path)-1)], path)
+	}) {
+		return nil
+	}
+	return fmt.Errorf("null at %v, for which no error tells why", path)
+}
+
 // required tells whether an error is of a field that a requirement reads: who requires it may stand elsewhere.
 func (c *checking) required(message string) bool {
 	var field, object string
@@ -117,8 +127,72 @@ func related(a, b []any) bool {
 	return true
 }
 
-// placed reports whether a path leads through the response to something that is missing.
-func placed(clean, got any, path []any) error {
+// located checks that errors are where values are null for them, each once: those of a plain executor, of which a value that may
+// not be null and is hides others. Others may be there where some have no place: they lead to what was asked for.
+func located(whole any, got, want []graphQLError, more bool) error {
+	text, err := json.Marshal(whole)
+	if err != nil {
+		return err
+	}
+	var data any
+	if err := json.Unmarshal(text, &data); err != nil {
+		return err
+	}
+	at := map[string]int{}
+	for _, e := range got {
+		at[fmt.Sprint(e.Path)]++
+		if !slices.ContainsFunc(want, func(w graphQLError) bool { return fmt.Sprint(w.Path) == fmt.Sprint(e.Path) }) {
+			if !more {
+				return fmt.Errorf("nothing is wrong at %v", e.Path)
+			}
+			if err := placed(whole, data, e.Path, more); err != nil {
+				return fmt.Errorf("the error %q at %v: %w", e.Message, e.Path, err)
+			}
+		}
+	}
+	for _, e := range want {
+		n := at[fmt.Sprint(e.Path)]
+		cut := gone(data, e.Path)
+		switch {
+		case n > 1 && !more:
+			return fmt.Errorf("%d errors at %v", n, e.Path)
+		case n == 0 && cut == len(e.Path):
+			return fmt.Errorf("there is no error at %v: %s", e.Path, e.Message)
+		case n == 0 && !slices.ContainsFunc(got, func(g graphQLError) bool { return related(g.Path, e.Path[:cut]) }):
+			return fmt.Errorf("there is no error below %v: %s", e.Path[:cut], e.Message)
+		}
+	}
+	return nil
+}
+
+// gone gives how many elements of a path lead to null.
+func gone(data any, path []any) int {
+	for i, step := range path {
+		switch at := data.(type) {
+		case map[string]any:
+			data = at[fmt.Sprint(step)]
+		case []any:
+			data = at[step.(int)]
+		default:
+			return i
+		}
+	}
+	return len(path)
+}
+
+// lost reports errors of subgraphs that a response does not have.
+func (s *services) lost(got []graphQLError) error {
+	for _, message := range s.told {
+		if !slices.ContainsFunc(got, func(e graphQLError) bool { return e.Message == message }) {
+			return fmt.Errorf("the error %q is lost", message)
+		}
+	}
+	return nil
+}
+
+// placed reports whether a path leads through the response to something that is missing, or, where errors stray, to something
+// that was asked for.
+func placed(clean, got any, path []any, stray bool) error {
 	if len(path) == 0 && got != nil {
 		return errors.New("it has no path, and there are data")
 	}
@@ -148,6 +222,9 @@ func placed(clean, got any, path []any) error {
 		default:
 			return fmt.Errorf("nothing is below %v", path[:i])
 		}
+	}
+	if stray {
+		return nil
 	}
 	switch got.(type) {
 	case nil, map[string]any, []any:

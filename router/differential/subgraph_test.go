@@ -163,10 +163,11 @@ type services struct {
 	violations []error
 	absent     map[thing]bool // what a subgraph did not know
 	calls      []string       // what was asked, for the report
+	told       []string       // the messages of the errors that were answered
 }
 
 func (s *services) reset(labels map[string]bool) {
-	s.state, s.labels, s.violations, s.calls, s.absent = &state{}, labels, nil, nil, map[thing]bool{}
+	s.state, s.labels, s.violations, s.calls, s.told, s.absent = &state{}, labels, nil, nil, nil, map[thing]bool{}
 }
 
 // missed reports whether a subgraph did not know one of the objects on a way: a null is what it answers then, without an
@@ -180,28 +181,22 @@ func (s *services) Call(_ context.Context, call execute.Call, into []byte) ([]by
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, call.Subgraph+" "+string(call.Body))
-	out, err := s.answer(s.byName[call.Subgraph], call.Body)
-	if u := s.byName[call.Subgraph].u; u.faults.calls > 0 {
-		switch h := u.hash("call", string(call.Body)); {
-		case h%u.faults.calls > 0:
-		case h/64%4 == 0:
-			return into, errors.New("the subgraph cannot be reached")
-		case h/64%4 == 1:
-			return append(into, `{"errors":[{"message":"nothing works","path":null}],"data":null}`...), nil
-		case h/64%4 == 2:
-			return append(into, `{"errors":[{"message":"nothing works"}]}`...), nil
-		default:
-			return append(into, `{"data":{"_entities":[{"id`...), nil
-		}
-	}
+	sub := s.byName[call.Subgraph]
+	out, errs, err := s.answer(sub, call.Body)
 	if err != nil {
 		s.violations = append(s.violations, fmt.Errorf("subgraph %s: %w\n%s", call.Subgraph, err, call.Body))
 		return into, err
 	}
-	return append(into, out...), nil
+	out, errs, err = sub.u.fail(call.Body, out, errs)
+	s.told = append(s.told, errs...)
+	if err == nil {
+		s.calls[len(s.calls)-1] += "\n  answers " + string(out[:min(len(out), 1000)])
+	}
+	return append(into, out...), err
 }
 
-func (s *services) answer(sub *service, body []byte) ([]byte, error) {
+// answer answers a request, and gives the messages of the errors in the answer.
+func (s *services) answer(sub *service, body []byte) (response []byte, told []string, err error) {
 	var request struct {
 		Query     string
 		Variables map[string]any
@@ -209,17 +204,16 @@ func (s *services) answer(sub *service, body []byte) ([]byte, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&request); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	doc := sub.asked[request.Query]
 	if doc == nil {
-		var invalid error
 		parsed, errs := gqlparser.LoadQueryWithRules(sub.schema, request.Query, referenceRules())
 		if len(errs) > 0 {
-			invalid = errs
+			return nil, nil, errs
 		}
-		if invalid != nil {
-			return nil, invalid
+		if err := canMerge(sub.schema, parsed); err != nil {
+			return nil, nil, err
 		}
 		doc = parsed
 		sub.asked[request.Query] = doc
@@ -227,10 +221,10 @@ func (s *services) answer(sub *service, body []byte) ([]byte, error) {
 	op := doc.Operations[0]
 	var checked struct{ Variables map[string]any }
 	if err := json.Unmarshal(body, &checked); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if _, err := validator.VariableValues(sub.schema, op, checked.Variables); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	a := &answering{service: sub, services: s}
 	e := &executor{schema: sub.schema, doc: doc, resolver: a}
@@ -238,13 +232,33 @@ func (s *services) answer(sub *service, body []byte) ([]byte, error) {
 	e.variables(op, request.Variables)
 	data := e.run(op, thing{"Query", 0})
 	if len(a.violations) > 0 {
-		return nil, errors.Join(a.violations...)
+		return nil, nil, errors.Join(a.violations...)
 	}
-	out := map[string]any{"data": data}
-	if len(e.errors) > 0 {
-		out["errors"] = e.errors
+	for _, e := range e.errors {
+		told = append(told, e.Message)
 	}
-	return json.Marshal(out)
+	response, err = json.Marshal(answered{data, sub.u.stray(sub.name, body, e.errors, &told)})
+	if nothing(data) {
+		told = nil // what goes wrong with a request of which @skip and @include leave nothing concerns nobody
+	}
+	return response, told, err
+}
+
+// nothing reports whether objects have no fields at all.
+func nothing(data any) bool {
+	switch v := data.(type) {
+	case *object:
+		return v != nil && !slices.ContainsFunc(v.values, func(v any) bool { return !nothing(v) })
+	case []any:
+		return len(v) > 0 && !slices.ContainsFunc(v, func(v any) bool { return !nothing(v) })
+	}
+	return false
+}
+
+// answered is a subgraph's response.
+type answered struct {
+	Data   any   `json:"data"`
+	Errors []any `json:"errors,omitempty"`
 }
 
 // answering is a service while it answers one request.
@@ -294,16 +308,13 @@ func (a *answering) resolve(at position, def *ast.Definition, field *ast.FieldDe
 	}
 	if set := a.requires[place]; set != nil && !given && a.needs(def.Name, field.Name) {
 		if err := a.true(at.is, at.sent, set, def); err != nil {
-			if a.u.faults.any() && at.sent != nil {
+			if a.u.faults.lossy() && at.sent != nil {
 				return failure(place + ": " + err.Error())
 			}
 			return a.violate(at, "%s: %v", place, err)
 		}
 	}
-	is := at.is
-	if def.Name == "Mutation" || def.Name == "Query" {
-		is = a.services.state.root(def.Name, is)
-	}
+	is := a.services.state.root(def.Name, at.is)
 	if set := a.provides[place]; set != nil {
 		below = append(below, set)
 	}

@@ -35,9 +35,16 @@ type faults struct {
 	fields   uint32 // fields that fail
 	entities uint32 // objects that a subgraph does not know, and answers with null
 	calls    uint32 // requests that fail as a whole
+	values   uint32 // values that are of another kind than their type
+	types    uint32 // objects that are answered with a __typename that nobody knows, or with none
+	stray    uint32 // requests that are answered with an error which has no place
 }
 
 func (f faults) any() bool { return f != faults{} }
+
+// lossy reports whether the answer depends on which subgraphs are asked, and what is true cannot be had in whole. What is no
+// value of its type is null wherever it is asked, and an error that has no place takes nothing away.
+func (f faults) lossy() bool { return f.fields > 0 || f.entities > 0 || f.calls > 0 || f.types > 0 }
 
 func (f faults) fails(u *universe, o thing, field, args string) bool {
 	return f.fields > 0 && u.hash("fault", o, field, args)%f.fields == 0
@@ -151,7 +158,11 @@ func (u *universe) fresh(t *supergraph.Type, o thing, field, args string) any {
 	for _, s := range sources {
 		types = append(types, s.typ)
 	}
-	return u.value(typ, types, sources, u.hash(o.typ, o.n, field, args, "value"), o)
+	v := u.value(typ, types, sources, u.hash(o.typ, o.n, field, args, "value"), o)
+	if h := u.hash("spoil", o, field, args); u.faults.values > 0 && h%u.faults.values == 0 && (u.faults.lossy() || !u.asked[o.typ+"."+field]) && u.exact(t, field, typ) {
+		return u.spoil(typ, v, h/u.faults.values)
+	}
+	return v
 }
 
 func (o thing) String() string { return fmt.Sprintf("%s-%d", o.typ, o.n) }
@@ -366,11 +377,14 @@ type whole struct {
 type state struct{ mutations uint32 }
 
 func (s *state) root(def string, at thing) thing {
-	if def != "Mutation" {
-		return at
+	switch def {
+	case "Mutation":
+		s.mutations++
+		return thing{def, s.mutations}
+	case "Subscription":
+		return thing{def, 0}
 	}
-	s.mutations++
-	return thing{def, s.mutations}
+	return at
 }
 
 func (w *whole) resolve(at position, def *ast.Definition, field *ast.FieldDefinition, args map[string]any) any {
