@@ -16,7 +16,9 @@ type expectations struct {
 	fetch    *plan.Fetch
 	// The types that the objects of a shape may have, without an entry where that is not known.
 	types map[*shape]map[string]bool
-	named map[*shape][]namedField
+	// The shapes of objects that a subgraph has declared as of an abstract type.
+	abstract map[*shape]bool
+	named    map[*shape][]namedField
 	// The leaf fields that are no __typename, or not in all objects.
 	others map[*shapeField]bool
 }
@@ -29,7 +31,7 @@ type namedField struct {
 
 // expect decides what each value of a fetch's answer may be, so that the scanner has no more to do than to compare.
 func (c *compiler) expect(out *fetch, f *plan.Fetch) {
-	e := expectations{compiler: c, fetch: f, types: map[*shape]map[string]bool{}, named: map[*shape][]namedField{}, others: map[*shapeField]bool{}}
+	e := expectations{compiler: c, fetch: f, types: map[*shape]map[string]bool{}, named: map[*shape][]namedField{}, others: map[*shapeField]bool{}, abstract: map[*shape]bool{}}
 	sh := out.shape
 	if out.entity {
 		sh = out.entities
@@ -101,7 +103,8 @@ func (e *expectations) takesAll(sh *shape, condition string) bool {
 
 // objects notes which types the objects of a field may have.
 func (e *expectations) objects(sh *shape, field *plan.Field, t *ast.Type) {
-	names := e.compiler.possibleIn(e.fetch.Subgraph, field, t)
+	names, abstract := e.compiler.possibleIn(e.fetch.Subgraph, field, t)
+	e.abstract[sh] = e.abstract[sh] || abstract
 	known, met := e.types[sh]
 	switch {
 	case !met:
@@ -127,7 +130,8 @@ func (e *expectations) nameTypes(sh *shape, fields []namedField) {
 			continue
 		}
 		f.expect(enumTypeOf("__typename", slices.Sorted(maps.Keys(possible)), 0))
-		of := typeField{slot: f.slot, must: t.must && len(possible) > 1}
+		of := typeField{slot: f.slot, must: t.must && (len(possible) > 1 || e.abstract[sh])}
+		f.names = f.names || of.must
 		if i := slices.IndexFunc(sh.types, func(o typeField) bool { return o.slot == of.slot }); i >= 0 {
 			sh.types[i].must = sh.types[i].must || of.must
 		} else {
@@ -155,10 +159,12 @@ func (c *compiler) representedTypes(f *plan.Fetch) map[string]bool {
 	return out
 }
 
-// possibleIn returns the types that the objects of a field may have in a subgraph's answer; nil where that is not known.
-func (c *compiler) possibleIn(subgraph string, field *plan.Field, t *ast.Type) map[string]bool {
+// possibleIn returns the types that the objects of a field may have in a subgraph's answer, nil where that is not known, and
+// whether the subgraph has the field declared as an abstract type: then its objects have no type but the one that they name,
+// even where only one is possible (GraphQL specification, section 6.4.3, ResolveAbstractType).
+func (c *compiler) possibleIn(subgraph string, field *plan.Field, t *ast.Type) (types map[string]bool, abstract bool) {
 	if t == nil {
-		return nil
+		return nil, false
 	}
 	name := t.Name()
 	if of := c.sg.Type(field.Parent).Field(field.Name); of != nil {
@@ -170,21 +176,22 @@ func (c *compiler) possibleIn(subgraph string, field *plan.Field, t *ast.Type) m
 	}
 	def := c.sg.Type(name)
 	if def == nil || c.isRoot(name) {
-		return nil // a subgraph has its own names for root operation types
+		return nil, false // a subgraph has its own names for root operation types
 	}
 	out := map[string]bool{}
 	for _, p := range def.Possible {
 		out[p.Name] = true
 	}
+	abstract = def.Kind != supergraph.Object
 	for i := range def.In {
 		if m := &def.In[i]; m.InterfaceObject && c.sg.Subgraphs()[m.Graph].Name == subgraph {
-			out[name] = true
+			out[name], abstract = true, false
 		}
 	}
 	if len(out) == 0 {
-		return nil
+		return nil, false
 	}
-	return out
+	return out, abstract
 }
 
 // isRoot reports whether a type is one of the root operation types.

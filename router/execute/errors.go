@@ -145,7 +145,7 @@ func (r *run) failed(f *fetch, s *scratch, err error) {
 	places := slices.Concat(r.places(f, s)...)
 	switch {
 	case len(places) == 0:
-		places = [][]pathElement{nil}
+		places = [][]pathElement{r.above(f)}
 	case r.delivery == nil || r.program.initial[f.id]:
 		places = places[:1]
 	default:

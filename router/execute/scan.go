@@ -54,6 +54,7 @@ type shapeField struct {
 	depth  int    // of the lists around objects, or leaves; -1 where it is not known
 	name   string // type and field, for messages
 	always bool   // every object has it
+	names  bool   // an object has no type unless this has its name
 
 	// What a leaf may be. Where opens is a quote, any string will do; takes and quick are the leaf type's.
 	leaf  *leafType
@@ -307,7 +308,7 @@ func (s *scanner) read(sh *shape) (slot, error) {
 			return slot{}, err
 		}
 		s.slots[at+f.slot] = v
-		if v.kind == wrong {
+		if v.kind == wrong || v.kind == null && f.names {
 			return s.rest(sh, at, n+1)
 		}
 		i = s.Pos

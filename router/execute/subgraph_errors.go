@@ -239,6 +239,16 @@ func (r *run) once(f *fetch, places [][][]pathElement, out responseError) {
 			return
 		}
 	}
-	out.path, out.guessed = nil, false
+	out.path, out.guessed = r.above(f), false
 	r.addError(out)
+}
+
+// above returns the path of the field of the response below which all objects of a fetch stand: where none of them is in the
+// response after all, since something above them is null, what went wrong has its place there.
+func (r *run) above(f *fetch) []pathElement {
+	way := r.program.plan.Fetches[f.id].Path
+	if len(way) == 0 {
+		return nil
+	}
+	return []pathElement{{name: way[0].Key}}
 }
