@@ -19,10 +19,10 @@ import (
 )
 
 var (
-	seed       = flag.Uint64("seed", 0, "run TestDifferential for this seed alone, and say more")
-	from       = flag.Uint64("from", 1, "the first seed of TestDifferential")
-	operations = flag.Int64("operations", defaultOperations, "how many operations TestDifferential asks")
-	differing  = flag.Int("differences", 1, "how many differences end TestDifferential")
+	seed       = flag.Uint64("seed", 0, "try this seed alone")
+	from       = flag.Uint64("from", 1, "the first seed")
+	operations = flag.Int64("operations", defaultOperations, "how many operations TestDifferential asks; the others ask a tenth")
+	differing  = flag.Int("differences", 1, "how many differences end a test")
 	verbose    = flag.Bool("tally", false, "tally the reasons why random subgraphs do not compose")
 )
 
@@ -109,7 +109,7 @@ func newWorld(subgraphs []compose.Subgraph, salt uint64, f faults) (*world, []co
 		}
 		w.services.byName[sub.Name] = s
 	}
-	if w.preparer, err = prepare.New(w.sg, prepare.Options{}); err != nil {
+	if w.preparer, err = prepare.New(w.sg, prepare.Options{Limits: prepare.Limits{RootFields: 1000}}); err != nil {
 		return w, nil, err
 	}
 	w.executor = execute.New(w.services, execute.Options{Log: slog.New(slog.DiscardHandler), StreamFrom: 1 + int(salt%40)})

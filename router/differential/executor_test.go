@@ -1,5 +1,17 @@
 // Package differential_test holds the router against the GraphQL specification: random supergraphs over data that is known,
 // random operations, and two answers to each, the router's over its subgraphs and a plain executor's over the whole.
+//
+// The subgraphs refuse what real ones refuse: operations that are not valid by their own schemas, external fields that nothing
+// provides, representations without a declared key or without what a field requires. In half of the worlds something goes
+// wrong besides: fields, objects and requests fail, values are not of their types, objects do not name theirs, errors lead
+// nowhere. The plain executor knows where, and what is lost has to have an error.
+//
+// By default the tests ask a fixed number of operations from seed 1 on. A long run chooses both:
+//
+//	go test ./router/differential -run 'Differential$' -timeout 0 -operations 200000 -from 1000001
+//
+// TestDeferDifferential and TestSubscriptionDifferential ask a tenth of that. A difference is made smaller and printed with
+// its seed, which asks for it again: -run TestDifferential -seed 42. With -differences 20 a run goes on to the twentieth.
 package differential_test
 
 import (
