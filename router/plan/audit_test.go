@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,11 +17,30 @@ import (
 	"github.com/lethe/lethe/router/supergraph"
 )
 
-// TestAuditOperationsPlan plans every operation of the public federation audit that is at hand beside the repository.
+// requestCounts reads how many requests each case of the public audit needs, and how many of them one after another.
+func requestCounts(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/public_requests.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if name, counts, ok := strings.Cut(strings.TrimSpace(line), ","); ok && !strings.HasPrefix(line, "#") {
+			out[name] = strings.ReplaceAll(counts, ",", " ")
+		}
+	}
+	return out
+}
+
+// TestAuditOperationsPlan plans every operation of the public federation audit that is at hand beside the repository, and holds its
+// requests to what they need.
 func TestAuditOperationsPlan(t *testing.T) {
 	t.Parallel()
+	counts := requestCounts(t)
 	for _, file := range public.Audit().Files(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var suite struct {
 				Supergraph string
@@ -50,7 +70,7 @@ func TestAuditOperationsPlan(t *testing.T) {
 				schemas[s.Name] = s.SDL
 			}
 			requests := routertest.NewRequests(t, schemas)
-			for _, c := range suite.Tests {
+			for i, c := range suite.Tests {
 				doc, errs := gqlparser.LoadQueryWithRules(sg.API(), c.Query, rules.NewDefaultRules())
 				if len(errs) > 0 {
 					if !c.Expected.Errors {
@@ -68,7 +88,10 @@ func TestAuditOperationsPlan(t *testing.T) {
 				if err := requests.Check(got); err != nil {
 					t.Errorf("%s: %v", c.Query, err)
 				}
-				t.Logf("%s\n%s", c.Query, got)
+				have := fmt.Sprint(requestsOf(got))
+				if want := counts[fmt.Sprintf("%s/%d", name, i)]; have != want {
+					t.Errorf("case %d takes %s requests and steps one after another, want %s\n%s\n%s", i, have, want, c.Query, got)
+				}
 			}
 		})
 	}
