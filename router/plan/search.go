@@ -329,6 +329,9 @@ func (s *search) hideTypename(p *place) error {
 	}
 	it := typenameItem(p)
 	it.group = p.asked()
+	if p.item != nil {
+		it.full = p.item.full // where the objects are not asked for, their type is not
+	}
 	options, err := s.options(p, p.possible, it)
 	if err != nil {
 		return err
