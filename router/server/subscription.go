@@ -198,10 +198,9 @@ func (s *Server) follow(ctx context.Context, op *operation, b *bound, to sink) e
 			if !ok {
 				return f.feed.end(ctx)
 			}
-			err = f.answer(ctx, event)
-			f.feed.reuse(event)
+			err = f.take(ctx, event)
 		case <-f.bound.engine.replaced:
-			err = f.rebind(ctx)
+			err = f.rebind(ctx, nil)
 		case <-beat.C:
 			err = to.alive()
 		case <-ctx.Done():
@@ -244,16 +243,39 @@ func (f *follower) answer(ctx context.Context, event []byte) error {
 	return err
 }
 
-// rebind goes over to the schema in use. Where that has the events come from elsewhere, the new source is opened before
-// the old one is closed: an event at that moment may be told twice, but none is lost.
-func (f *follower) rebind(ctx context.Context) error {
+// take answers an event: by the schema in use, where that has events from the same source.
+func (f *follower) take(ctx context.Context, event []byte) error {
+	select {
+	case <-f.bound.engine.replaced:
+		return f.rebind(ctx, event)
+	default:
+		return f.answerAndReuse(ctx, event)
+	}
+}
+
+// answerAndReuse answers an event, nil for none, and gives its buffer back.
+func (f *follower) answerAndReuse(ctx context.Context, event []byte) error {
+	if event == nil {
+		return nil
+	}
+	defer f.feed.reuse(event)
+	return f.answer(ctx, event)
+}
+
+// rebind goes over to the schema in use, and answers an event that was taken before, nil for none. Where the new schema has
+// the events come from elsewhere, the new source is opened before the old one is closed: an event at that moment may be told
+// twice, but none is lost.
+func (f *follower) rebind(ctx context.Context, event []byte) error {
 	fresh, errs := f.op.bind(ctx, f.server, f.server.engine.Load())
+	if len(errs) == 0 && f.bound.sameSource(fresh) {
+		f.bound = fresh
+		return f.answerAndReuse(ctx, event)
+	}
+	if err := f.answerAndReuse(ctx, event); err != nil {
+		return err
+	}
 	if len(errs) > 0 {
 		return &endedError{append(coded(codeSchemaChanged, "The schema has changed, and the subscription is not valid any more: subscribe anew."), errs...)}
-	}
-	if f.bound.sameSource(fresh) {
-		f.bound = fresh
-		return nil
 	}
 	if fresh.alone {
 		return &endedError{coded(codeSchemaChanged, "The schema has changed, and nothing is told of the subscription any more: subscribe anew.")}
