@@ -23,8 +23,10 @@ func guardVariables(op *plan.Operation, set plan.SelectionSet, exact bool) []str
 	}
 	walk = func(set plan.SelectionSet, exact bool) {
 		for _, s := range set {
-			for _, own := range variantsOf(s) {
-				add(carried(op, own, exact))
+			if !unconditional(s) {
+				for _, own := range variantsOf(s) {
+					add(carried(op, own, exact))
+				}
 			}
 			if s.Field != nil {
 				walk(s.Field.Selections, false)
@@ -74,6 +76,14 @@ func (c *compiler) write(b *strings.Builder, set plan.SelectionSet, exact bool) 
 	b.WriteByte('{')
 	first := true
 	for _, written := range set {
+		if unconditional(written) {
+			if !first {
+				b.WriteByte(' ')
+			}
+			first = false
+			c.selection(b, written, func(int) {}, exact)
+			continue
+		}
 		for _, s := range variantsOf(written) {
 			for _, conditions := range carried(c.plan.Operation, s, exact) {
 				if b.Len()+c.definitions.Len() > maxVariantsText && s.Field != nil && len(s.Field.Variants) > 0 {
@@ -116,22 +126,37 @@ func (c *compiler) conditional(b *strings.Builder, s plan.Selection, conditions 
 		directives(level)
 		b.WriteByte('{')
 	}
-	if s.Fragment != nil {
-		b.WriteString("...")
-		if s.Fragment.TypeCondition != "" {
-			b.WriteString("on " + s.Fragment.TypeCondition)
-		}
-		directives(0)
-		c.write(b, s.Fragment.Selections, exact)
-	} else {
-		c.writeField(b, s.Field, func() { directives(0) })
-	}
+	c.selection(b, s, directives, exact)
 	b.WriteString(strings.Repeat("}", levels-1))
 }
 
-func (c *compiler) writeField(b *strings.Builder, f *plan.Field, directives func()) {
+// unconditional reports whether a selection is written as it is: once, without directives of any kind.
+func unconditional(s plan.Selection) bool {
+	if s.Field != nil {
+		return len(s.Field.Guard) == 0 && len(s.Field.Variants) == 0
+	}
+	return len(s.Fragment.Guard) == 0
+}
+
+// selection writes a field or a fragment; directives writes those of a level, of which this is 0.
+func (c *compiler) selection(b *strings.Builder, s plan.Selection, directives func(level int), exact bool) {
+	if s.Field != nil {
+		c.writeField(b, s.Field, directives)
+		return
+	}
+	b.WriteString("...")
+	if s.Fragment.TypeCondition != "" {
+		b.WriteString("on ")
+		b.WriteString(s.Fragment.TypeCondition)
+	}
+	directives(0)
+	c.write(b, s.Fragment.Selections, exact)
+}
+
+func (c *compiler) writeField(b *strings.Builder, f *plan.Field, directives func(level int)) {
 	if f.Alias != f.Name {
-		b.WriteString(f.Alias + ":")
+		b.WriteString(f.Alias)
+		b.WriteByte(':')
 	}
 	b.WriteString(f.Name)
 	for i, a := range f.Arguments {
@@ -140,12 +165,14 @@ func (c *compiler) writeField(b *strings.Builder, f *plan.Field, directives func
 		} else {
 			b.WriteByte(',')
 		}
-		b.WriteString(a.Name + ":" + a.Value)
+		b.WriteString(a.Name)
+		b.WriteByte(':')
+		b.WriteString(a.Value)
 	}
 	if len(f.Arguments) > 0 {
 		b.WriteByte(')')
 	}
-	directives()
+	directives(0)
 	if len(f.Variants) > 0 {
 		b.WriteString(f.Variants[0].Directives)
 	}

@@ -19,6 +19,23 @@ type group struct {
 	parts  []*Deferred
 	turns  []int // the order in which they were met
 	ways   []Variant
+	// first has room for the one occurrence that most groups have.
+	first struct {
+		decls  [1]*typeNode
+		guards [1]Guard
+		subs   [1]ast.SelectionSet
+		parts  [1]*Deferred
+		turns  [1]int
+		ways   [1]Variant
+	}
+}
+
+// newGroup returns a group without occurrences.
+func newGroup(key string, f *ast.Field, types typeSet) *group {
+	gr := &group{key: key, field: f, types: types}
+	gr.decls, gr.guards, gr.subs = gr.first.decls[:0], gr.first.guards[:0], gr.first.subs[:0]
+	gr.parts, gr.turns, gr.ways = gr.first.parts[:0], gr.first.turns[:0], gr.first.ways[:0]
+	return gr
 }
 
 // settle chooses the type whose field a group is taken for. An object type has the narrowest definition of the field that
@@ -125,7 +142,7 @@ func (c *collector) add(t *typeNode, types typeSet, f *ast.Field, guard Guard, p
 	if len(c.order) > c.n.limits.Fields {
 		return &LimitError{What: "fields", Limit: c.n.limits.Fields}
 	}
-	gr := &group{key: key, field: f, types: rest}
+	gr := newGroup(key, f, rest)
 	gr.occur(t, way, f.SelectionSet, part, c.turn)
 	c.byKey[key] = append(c.byKey[key], gr)
 	c.order = append(c.order, gr)

@@ -142,7 +142,9 @@ func (s *search) childIn(p *place, it *item, class typeSet, options []*vertex, g
 		c.class = class
 	}
 	for _, v := range options {
-		c.arrivals = append(c.arrivals, s.arrive(c, v, it, class)...)
+		if a := s.arrive(c, v, it, class); a != nil {
+			c.arrivals = append(c.arrivals, a)
+		}
 	}
 	if err := s.settle(c, it); err != nil {
 		return nil, err
@@ -151,18 +153,18 @@ func (s *search) childIn(p *place, it *item, class typeSet, options []*vertex, g
 	return c, nil
 }
 
-// arrive makes the vertices at which one stands below a field answered at v.
-func (s *search) arrive(c *place, v *vertex, it *item, class typeSet) []*vertex {
+// arrive makes the vertex at which one stands below a field answered at v, nil where there is none.
+func (s *search) arrive(c *place, v *vertex, it *item, class typeSet) *vertex {
 	src := s.sourceAt(v, class, it)
 	if src == nil || src.out == nil || src.out.in[v.subgraph] == nil {
 		return nil
 	}
 	in := src.out.in[v.subgraph]
 	below := append(append(view{}, src.provides...), v.view.below(class, it.name)...)
-	return []*vertex{s.newVertex(vertex{
+	return s.newVertex(vertex{
 		kind: fieldVertex, place: c, static: src.out, types: in.possible, subgraph: v.subgraph, object: in.object,
 		view: below, from: v, item: it, deps: []*vertex{v}, self: fieldCost,
-	})}
+	})
 }
 
 // sourceAt gives the source by which a vertex answers an item for a class: that of an interface where the subgraph has

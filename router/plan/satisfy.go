@@ -299,7 +299,9 @@ func (w *walk) below(st *standing, s *search, p *place, labels map[string]bool, 
 	c := &place{static: f.out}
 	var arrivals []*vertex
 	for _, v := range options {
-		arrivals = append(arrivals, s.arrive(c, v, it, it.types)...)
+		if a := s.arrive(c, v, it, it.types); a != nil {
+			arrivals = append(arrivals, a)
+		}
 	}
 	if len(arrivals) == 0 {
 		return nil

@@ -390,7 +390,7 @@ func (s *search) optionsOf(c *closure, p *place, class typeSet, it *item) ([]*ve
 	if err := s.spend(len(c.vertices) + 1); err != nil {
 		return nil, err
 	}
-	var out []*vertex
+	out := make([]*vertex, 0, len(c.vertices))
 	if it.name == typenameField {
 		for _, v := range c.vertices {
 			if !v.object {

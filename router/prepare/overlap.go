@@ -81,6 +81,13 @@ func (o *overlaps) collect(sets []ast.SelectionSet) []*ast.Field {
 
 // byKey groups fields by response key, in their order.
 func byKey(fields []*ast.Field) [][]*ast.Field {
+	if allApart(fields) {
+		out := make([][]*ast.Field, len(fields))
+		for i := range fields {
+			out[i] = fields[i : i+1 : i+1]
+		}
+		return out
+	}
 	at := make(map[string]int, len(fields))
 	var out [][]*ast.Field
 	for _, f := range fields {
@@ -93,6 +100,24 @@ func byKey(fields []*ast.Field) [][]*ast.Field {
 		out[i] = append(out[i], f)
 	}
 	return out
+}
+
+// fewFields are as many as are compared with one another sooner than put into a map.
+const fewFields = 8
+
+// allApart reports whether no two of a few fields have one response key.
+func allApart(fields []*ast.Field) bool {
+	if len(fields) > fewFields {
+		return false
+	}
+	for i, f := range fields {
+		for _, g := range fields[:i] {
+			if f.Alias == g.Alias {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // below gives the fields that a group of fields selects, nil where they were checked before.
@@ -194,6 +219,9 @@ func (o *overlaps) parents(fields []*ast.Field) {
 
 // byParent groups fields of one key by the object type that they are of; those of interfaces and unions may be of any.
 func byParent(fields []*ast.Field) [][]*ast.Field {
+	if len(fields) == 1 {
+		return [][]*ast.Field{fields}
+	}
 	var abstract []*ast.Field
 	var names []string
 	concrete := map[string][]*ast.Field{}
