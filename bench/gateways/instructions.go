@@ -24,6 +24,7 @@ const fewRequests = 20
 const (
 	smallAnswer = 4 << 10
 	smallCounts = 5
+	largeCounts = 3
 )
 
 // counting gives how many counts are made for a scenario, and how many requests the second run of each has more.
@@ -31,7 +32,7 @@ func counting(s *load.Scenario) (counts, more int) {
 	if len(s.Answer) < smallAnswer {
 		return smallCounts, 1000
 	}
-	return 1, 100
+	return largeCounts, 100
 }
 
 // instructions holds what was counted against the baseline, or writes it.

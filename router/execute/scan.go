@@ -61,6 +61,10 @@ type shapeField struct {
 	opens byte
 	takes token
 	quick int
+	// Where the only value is a short name: its size between quotes, and what follows the first of them as a word, of which a
+	// mask tells what counts. 0 where it is not.
+	only         int
+	name8, mask8 uint64
 
 	// To compare the key and the comma before it, ,"key": of size bytes: its first sixteen, as words of which masks tell
 	// what counts.
@@ -92,6 +96,12 @@ func (f *shapeField) expect(t *leafType) {
 	}
 	if f.takes&textToken != 0 {
 		f.opens = '"'
+	}
+	if f.only = 0; t.values != nil && t.depth == 0 && t.values.only != "" && len(t.values.only) < 8 {
+		var text, mask [8]byte
+		n := copy(text[:], t.values.only+`"`)
+		copy(mask[:], bytes.Repeat([]byte{0xff}, n))
+		f.only, f.name8, f.mask8 = n+1, binary.LittleEndian.Uint64(text[:]), binary.LittleEndian.Uint64(mask[:])
 	}
 }
 
@@ -284,13 +294,19 @@ func (s *scanner) read(sh *shape) (slot, error) {
 		c := b[i]
 		if f.child == nil {
 			end = 0
-			if c == '"' {
-				end = jsontext.Short(b, i+1)
+			switch {
+			case c == f.opens:
+				if end = jsontext.Short(b, i+1); end == 0 {
+					end = jsontext.Scalar(b, i)
+				}
+			case c == '"' && f.only > 0 && i+2*8 < len(b) && (binary.LittleEndian.Uint64(b[i+1:])^f.name8)&f.mask8 == 0:
+				end = i + f.only
+			default:
+				if end = jsontext.Scalar(b, i); end > 0 && (tokenOf[c]&f.takes == 0 || end-i > f.quick) && !f.leaf.has(b[i:end]) {
+					end = 0
+				}
 			}
-			if end == 0 {
-				end = jsontext.Scalar(b, i)
-			}
-			if end > 0 && (c == f.opens || tokenOf[c]&f.takes != 0 && end-i <= f.quick || f.leaf.has(b[i:end])) {
+			if end > 0 {
 				s.slots[at+f.slot] = slot{kind: leaf, off: uint32(i), n: uint32(end - i)}
 				s.Pos, i = end, end
 				continue
