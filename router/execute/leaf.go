@@ -175,10 +175,10 @@ func (n *names) has(name []byte) bool {
 		return false
 	}
 	for at := n.place(name); ; at = (at + 1) & uint32(len(n.table)-1) {
-		switch n.table[at] {
-		case string(name):
+		if n.table[at] == string(name) {
 			return true
-		case "":
+		}
+		if n.table[at] == "" {
 			return false
 		}
 	}

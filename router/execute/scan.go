@@ -302,7 +302,13 @@ func (s *scanner) read(sh *shape) (slot, error) {
 			case c == '"' && f.only > 0 && i+2*8 < len(b) && (binary.LittleEndian.Uint64(b[i+1:])^f.name8)&f.mask8 == 0:
 				end = i + f.only
 			default:
-				if end = jsontext.Scalar(b, i); end > 0 && (tokenOf[c]&f.takes == 0 || end-i > f.quick) && !f.leaf.has(b[i:end]) {
+				if c == '"' {
+					end = jsontext.Short(b, i+1)
+				}
+				if end == 0 {
+					end = jsontext.Scalar(b, i)
+				}
+				if end > 0 && (tokenOf[c]&f.takes == 0 || end-i > f.quick) && !f.leaf.has(b[i:end]) {
 					end = 0
 				}
 			}

@@ -14,7 +14,7 @@ type peek struct {
 
 func (p *peek) init() {
 	p.call = func(fd uintptr) {
-		p.n, _, p.err = syscall.Recvfrom(int(fd), p.ahead[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		p.n, p.err = peekAt(fd, p.ahead[:])
 	}
 }
 
