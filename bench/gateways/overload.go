@@ -30,9 +30,15 @@ func (r *rig) measureOverload(ctx context.Context, set *scenario.Set) error {
 	for _, s := range set.Scenarios {
 		scenarios[s.Name] = s
 	}
-	few := filepath.Join(r.dir, "few.yaml")
-	if err := os.WriteFile(few, []byte("limits: {concurrentRequests: 64}\n"), 0o600); err != nil {
-		return fmt.Errorf("write a configuration: %w", err)
+	// All clients come from one address, which here may have all that there is.
+	many, few := filepath.Join(r.dir, "many.yaml"), filepath.Join(r.dir, "few.yaml")
+	for file, text := range map[string]string{
+		many: "clients: {shares: {requests: 1024, waiting: 512}}\n",
+		few:  "limits: {concurrentRequests: 64}\nclients: {shares: {requests: 64, waiting: 32}}\n",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("write a configuration: %w", err)
+		}
 	}
 	tw := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
 	line(tw, "limits", "clients", "heavy 200/s", "p50 ms", "p99 ms", "503/s", "p99 ms", "without Retry-After", "light 200/s", "p50 ms", "p99 ms", "503/s", "MB each second", "peak")
@@ -40,7 +46,7 @@ func (r *rig) measureOverload(ctx context.Context, set *scenario.Set) error {
 	for _, of := range []struct {
 		name, config string
 		clients      int
-	}{{"defaults", "", r.clients}, {"defaults", "", manyClients}, {"concurrentRequests: 64", few, manyClients}} {
+	}{{"defaults", many, r.clients}, {"defaults", many, manyClients}, {"concurrentRequests: 64", few, manyClients}} {
 		o := *r.options
 		o.config = of.config
 		cells, err := r.overloadOf(ctx, &o, scenarios, of.clients)
