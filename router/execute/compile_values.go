@@ -38,17 +38,18 @@ func (c *compiler) expect(out *fetch, f *plan.Fetch) {
 		out.shape.fields[0].name, out.shape.fields[0].depth = "Query._entities", 1
 		e.types[sh] = c.representedTypes(f)
 	}
-	e.walk(sh, f.Selections, false)
+	e.walk(sh, f.Selections, false, nil)
 	for sh, fields := range e.named {
 		e.nameTypes(sh, fields)
 	}
 }
 
-// walk goes through what is selected of a shape's objects. What is conditional is not there in each of them.
-func (e *expectations) walk(sh *shape, set plan.SelectionSet, conditional bool) {
+// walk goes through what is selected of a shape's objects. What is of some types is not there in each of them, and what is
+// guarded not in each response.
+func (e *expectations) walk(sh *shape, set plan.SelectionSet, ofSome bool, guards []plan.Guard) {
 	for _, s := range set {
 		if s.Fragment != nil {
-			e.walk(sh, s.Fragment.Selections, conditional || len(s.Fragment.Guard) > 0 || !e.takesAll(sh, s.Fragment.TypeCondition))
+			e.walk(sh, s.Fragment.Selections, ofSome || !e.takesAll(sh, s.Fragment.TypeCondition), underGuard(guards, s.Fragment.Guard))
 			continue
 		}
 		field := s.Field
@@ -61,8 +62,12 @@ func (e *expectations) walk(sh *shape, set plan.SelectionSet, conditional bool) 
 		if fresh {
 			f.name = field.Parent + "." + field.Name
 		}
-		always := !conditional && len(field.Guard) == 0
+		when := underGuard(guards, field.Guard)
+		always := !ofSome && len(when) == 0
 		f.always = f.always || always
+		if !ofSome {
+			f.when = append(f.when, when)
+		}
 		t := e.compiler.typeOf(field.Parent, field.Name)
 		switch {
 		case field.Name == "__typename":
@@ -70,7 +75,7 @@ func (e *expectations) walk(sh *shape, set plan.SelectionSet, conditional bool) 
 		case len(field.Selections) > 0:
 			f.depth = listDepth(t)
 			e.objects(f.child, field, t)
-			e.walk(f.child, field.Selections, false)
+			e.walk(f.child, field.Selections, false, nil)
 		default:
 			e.others[f] = true
 			leaf := e.compiler.leafType(t)
@@ -84,6 +89,14 @@ func (e *expectations) walk(sh *shape, set plan.SelectionSet, conditional bool) 
 			}
 		}
 	}
+}
+
+// underGuard returns guards with another one, if it is any.
+func underGuard(guards []plan.Guard, guard plan.Guard) []plan.Guard {
+	if len(guard) == 0 {
+		return guards
+	}
+	return append(slices.Clip(guards), guard)
 }
 
 // takesAll reports whether a type condition holds for whatever objects of a shape there may be.

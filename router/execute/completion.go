@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/lethe/lethe/router/plan"
 )
 
 // What a subgraph answers is completed as the GraphQL specification has it (section 6.4.3, "Value Completion"): a value that
@@ -98,10 +100,17 @@ func (r *run) partial(f *projected, n *node, base, vals int) {
 			continue
 		}
 		fields := n.sources[src.parent].shape.fields
-		if at := slices.IndexFunc(fields, func(f shapeField) bool { return f.slot == src.slot }); at >= 0 && fields[at].always {
+		if at := slices.IndexFunc(fields, func(f shapeField) bool { return f.slot == src.slot }); at >= 0 && fields[at].wanted(r.mask) {
 			r.fault(f, src.fetch, "left out "+f.coordinate()+", which it was asked for.")
 		}
 	}
+}
+
+// wanted reports whether every object of a response was to have the field.
+func (f *shapeField) wanted(mask uint64) bool {
+	return slices.ContainsFunc(f.when, func(all []plan.Guard) bool {
+		return !slices.ContainsFunc(all, func(g plan.Guard) bool { return !g.Holds(mask) })
+	})
 }
 
 // untyped notes that an object is not shown, since its type is none that the API has at this place.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/lethe/lethe/router/jsontext"
+	"github.com/lethe/lethe/router/plan"
 )
 
 // kind is what a slot holds.
@@ -50,11 +51,12 @@ type shapeField struct {
 	key    []byte // the response key between its quotes
 	quoted []byte // "key":
 	slot   int
-	child  *shape // nil for a leaf, which is kept as it is
-	depth  int    // of the lists around objects, or leaves; -1 where it is not known
-	name   string // type and field, for messages
-	always bool   // every object has it
-	names  bool   // an object has no type unless this has its name
+	child  *shape         // nil for a leaf, which is kept as it is
+	depth  int            // of the lists around objects, or leaves; -1 where it is not known
+	name   string         // type and field, for messages
+	always bool           // every object has it
+	when   [][]plan.Guard // under which every object has it: all guards of one of these hold
+	names  bool           // an object has no type unless this has its name
 
 	// What a leaf may be. Where opens is a quote, any string will do; takes and quick are the leaf type's.
 	leaf  *leafType
