@@ -76,6 +76,9 @@ func (e *expectations) walk(sh *shape, set plan.SelectionSet, ofSome bool, guard
 			f.depth = listDepth(t)
 			e.objects(f.child, field, t)
 			e.walk(f.child, field.Selections, false, nil)
+			if !fresh {
+				f.child.differs()
+			}
 		default:
 			e.others[f] = true
 			leaf := e.compiler.leafType(t)
@@ -87,6 +90,18 @@ func (e *expectations) walk(sh *shape, set plan.SelectionSet, ofSome bool, guard
 			if leaf.takes == anyToken {
 				f.depth = -1 // within it is a world of its own
 			}
+		}
+	}
+}
+
+// differs notes that objects are asked for several things, by the type of the object above or under several conditions: what
+// one of them lacks was perhaps not asked of it.
+func (sh *shape) differs() {
+	for i := range sh.fields {
+		f := &sh.fields[i]
+		f.always, f.when = false, nil
+		if f.child != nil {
+			f.child.differs()
 		}
 	}
 }
