@@ -84,6 +84,7 @@ func (b *builder) stand(v *vertex) *site {
 		b.typename(above)
 		st := b.stepFor(v, v.static)
 		st.deps[above.step] = true
+		b.awaitTypes(st, v.place)
 		v.site = &site{step: st, at: st.root}
 	default:
 		v.site = b.entitySite(v)
@@ -151,11 +152,7 @@ func (b *builder) entitySite(v *vertex) *site {
 		unguard(n.at, v.place)
 		b.readLeaf(r.fields, v.place, n.leaf, v.subgraph)
 	}
-	for p := v.place; p.parent != nil; p = p.parent {
-		if p.class != nil && p.parent.objects {
-			b.awaitType(st, p.parent)
-		}
-	}
+	b.awaitTypes(st, v.place)
 	b.passContexts(st, v)
 	v.site = &site{step: st, at: st.root}
 	return v.site
@@ -200,6 +197,15 @@ func unguard(v *vertex, top *place) {
 	}
 	for _, d := range v.deps {
 		unguard(d, top)
+	}
+}
+
+// awaitTypes has a step wait for the runtime types by which its path goes on from interface objects.
+func (b *builder) awaitTypes(st *step, p *place) {
+	for ; p.parent != nil; p = p.parent {
+		if p.class != nil && p.parent.objects {
+			b.awaitType(st, p.parent)
+		}
 	}
 }
 
