@@ -14,6 +14,20 @@ func itemShape() *shape {
 	return &shape{size: 1, fields: []shapeField{shapeFieldOf("items", 0, item)}}
 }
 
+// typedShape is the same where the values have types, and the items a __typename.
+func typedShape() *shape {
+	sh := itemShape()
+	item := sh.fields[0].child
+	item.fields[0].expect(leafTypeOf("Int", 0))
+	item.fields[1].expect(enumTypeOf("Colour", []string{"RED", "NAVY_BLUE"}, 0))
+	item.fields = append(item.fields, shapeFieldOf("of", item.size, nil), shapeFieldOf("list", item.size+1, nil))
+	item.fields[3].expect(enumTypeOf("__typename", []string{"Item"}, 0))
+	item.fields[4].expect(leafTypeOf("Float", 1))
+	item.types = []typeField{{slot: item.size, must: true}}
+	item.size += 2
+	return sh
+}
+
 func TestScan(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -81,39 +95,52 @@ func FuzzExpected(f *testing.F) {
 		`{"id":1,"name":"a","tag":{}},{"id":2,"name":null,"tag":null}`, `{"id":-1.5e3,"name":"\u0041 é","tag":{"x":[1,"]"]}},{"name":true,"id":false}`,
 		`{"id":"12345678","name":"a name that is longer than a block is, so that it is looked at by more than one of them","tag":{}}`,
 		`{"id":01,"name":"a`, `{"id":"a","name":nul}`, `{"id":tru,"name":"` + "\x01" + `"}`, `{"id":12x}`, `{"id": 1,"name": null,"tag": {}}`, `{"id":null,"name":[{}, 2 ]}`,
+		`{"id":12,"name":"RED","tag":{},"of":"Item","list":[1,2.5,"x",null]}`, `{"id":1.5,"name":"NAVY_BL\u0055E","tag":{},"of":"It\u0065m","list":7},{"id":3000000000,"name":"red","of":"Nobody"}`,
+		`""`, `{"id":1,"tag":[ 7 ]}`, `{"tag":"x","id":{}}`,
 	} {
 		f.Add([]byte(items))
 	}
 	f.Fuzz(func(t *testing.T, items []byte) {
-		body := slices.Concat([]byte(`{"data":{"items":[`), items, []byte(`]}}`))
-		spaced := spread(body)
-		var one, two scanner
-		a, b := answer{body: body}, answer{body: spaced}
-		_, err := a.scan(itemShape(), &one)
-		_, err2 := b.scan(itemShape(), &two)
-		if (err == nil) != (err2 == nil) {
-			t.Fatalf("%s: %v, with white space %v", body, err, err2)
-		}
-		if err != nil {
-			return
-		}
-		if len(a.slots) != len(b.slots) {
-			t.Fatalf("%s: %d slots, with white space %d", body, len(a.slots), len(b.slots))
-		}
-		for i, v := range a.slots {
-			w := b.slots[i]
-			if v.kind != w.kind || v.kind != leaf && v != w {
-				t.Fatalf("%s: slot %d holds %v, with white space %v", body, i, v, w)
-			}
-			if v.kind != leaf {
-				continue
-			}
-			first, second := a.body[v.off:v.off+v.n], b.body[w.off:w.off+w.n]
-			if compact(t, first) != compact(t, second) || len(bytes.TrimSpace(first)) < len(first) || len(bytes.TrimSpace(second)) < len(second) {
-				t.Fatalf("%s: slot %d is %q, with white space %q", body, i, first, second)
-			}
+		for _, sh := range []*shape{itemShape(), typedShape()} {
+			holdSpread(t, sh, slices.Concat([]byte(`{"data":{"items":[`), items, []byte(`]}}`)))
 		}
 	})
+}
+
+// holdSpread holds that an answer means the same with white space.
+func holdSpread(t *testing.T, sh *shape, body []byte) {
+	t.Helper()
+	spaced := spread(body)
+	var one, two scanner
+	a, b := answer{body: body}, answer{body: spaced}
+	_, err := a.scan(sh, &one)
+	_, err2 := b.scan(sh, &two)
+	if (err == nil) != (err2 == nil) {
+		t.Fatalf("%s: %v, with white space %v", body, err, err2)
+	}
+	if err != nil {
+		return
+	}
+	if len(a.slots) != len(b.slots) {
+		t.Fatalf("%s: %d slots, with white space %d", body, len(a.slots), len(b.slots))
+	}
+	for i, v := range a.slots {
+		w := b.slots[i]
+		if v.kind == wrong && v.n == noType && w.kind == wrong && w.n == noType {
+			continue
+		}
+		text := v.kind == leaf || v.kind == wrong || v.kind == faulty // else a place among the slots
+		if v.kind != w.kind || !text && v != w {
+			t.Fatalf("%s: slot %d holds %v, with white space %v", body, i, v, w)
+		}
+		if !text {
+			continue
+		}
+		first, second := a.body[v.off:v.off+v.n], b.body[w.off:w.off+w.n]
+		if compact(t, first) != compact(t, second) || len(bytes.TrimSpace(first)) < len(first) || len(bytes.TrimSpace(second)) < len(second) {
+			t.Fatalf("%s: slot %d is %q, with white space %q", body, i, first, second)
+		}
+	}
 }
 
 func compact(t *testing.T, text []byte) string {
