@@ -122,8 +122,9 @@ func listenAndOpen(ctx context.Context, log *slog.Logger, all *group, env *chass
 	return open(ctx, log, all, env, o, ln)
 }
 
-// stopBehind is how what stands behind the doors stops, when no request needs it any more. Workers wait that long for their
-// polls to end also where they do nothing.
+// stopBehind is how what stands behind the doors stops, when no request needs it any more. A service's workers for workflows
+// and for activities take that time one after the other, where they are at something: so it is less than half of
+// [stopWithin].
 func stopBehind() chassis.Stop { return chassis.Stop{Timeout: 600 * time.Millisecond} }
 
 func open(ctx context.Context, log *slog.Logger, all *group, env *chassis.Env, o opener, ln net.Listener) error {
