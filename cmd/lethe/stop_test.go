@@ -176,11 +176,15 @@ func (p *routerProcess) await(path string, status int) {
 	p.t.Fatalf("%s is not answered with %d: %s", path, status, p.logged())
 }
 
+// withoutFront is the way to a router that has net/http alone.
+const withoutFront = "net/http alone"
+
 // ways are how an operation comes to the router: so that its own listener answers it, or net/http.
 func ways() map[string]http.Header {
 	return map[string]http.Header{
-		"the front": {"Content-Type": {"application/json"}},
-		"net/http":  {"Content-Type": {"application/json"}, "Accept": {"multipart/mixed;deferSpec=20220824, application/json"}},
+		"the front":  {"Content-Type": {"application/json"}},
+		withoutFront: {"Content-Type": {"application/json"}},
+		"net/http":   {"Content-Type": {"application/json"}, "Accept": {"multipart/mixed;deferSpec=20220824, application/json"}},
 	}
 }
 
@@ -222,7 +226,11 @@ func TestStopOfARouter(t *testing.T) {
 				if cut {
 					timeout = "100ms"
 				}
-				p := w.router(t, "shutdown: {notice: 2s, timeout: "+timeout+"}")
+				config := "shutdown: {notice: 2s, timeout: " + timeout + "}"
+				if way == withoutFront {
+					config += "\nhttp1: false"
+				}
+				p := w.router(t, config)
 				client := &http.Client{Transport: &http.Transport{}}
 				defer client.CloseIdleConnections()
 				done := make(chan posted, 1)
