@@ -161,6 +161,9 @@ type group struct {
 	key    string
 	fields []*ast.Field
 	guards []guard
+	// Most groups have one field, for which there is room here.
+	field [1]*ast.Field
+	guard [1]guard
 }
 
 // collection collects the fields that are selected of objects of a type (GraphQL specification, CollectFields).
@@ -190,6 +193,7 @@ func (c *collection) collect(selections ast.SelectionSet, under guard) error {
 			to := c.byKey[s.Alias]
 			if to == nil {
 				to = &group{key: s.Alias}
+				to.fields, to.guards = to.field[:0], to.guard[:0]
 				c.byKey[s.Alias] = to
 				c.order = append(c.order, to)
 			}

@@ -19,8 +19,6 @@ type expectations struct {
 	// The shapes of objects that a subgraph has declared as of an abstract type.
 	abstract map[*shape]bool
 	named    map[*shape][]namedField
-	// The leaf fields that are no __typename, or not in all objects.
-	others map[*shapeField]bool
 }
 
 // namedField is a __typename field of a shape.
@@ -31,11 +29,11 @@ type namedField struct {
 
 // expect decides what each value of a fetch's answer may be, so that the scanner has no more to do than to compare.
 func (c *compiler) expect(out *fetch, f *plan.Fetch) {
-	e := expectations{compiler: c, fetch: f, types: map[*shape]map[string]bool{}, named: map[*shape][]namedField{}, others: map[*shapeField]bool{}, abstract: map[*shape]bool{}}
+	e := expectations{compiler: c, fetch: f, types: map[*shape]map[string]bool{}, named: map[*shape][]namedField{}, abstract: map[*shape]bool{}}
 	sh := out.shape
 	if out.entity {
 		sh = out.entities
-		out.shape.fields[0].name, out.shape.fields[0].depth = "Query._entities", 1
+		out.shape.fields[0].parent, out.shape.fields[0].name, out.shape.fields[0].depth = "Query", "_entities", 1
 		e.types[sh] = c.representedTypes(f)
 	}
 	e.walk(sh, f.Selections, false, nil)
@@ -60,7 +58,7 @@ func (e *expectations) walk(sh *shape, set plan.SelectionSet, ofSome bool, guard
 		f := &sh.fields[at]
 		fresh := f.name == ""
 		if fresh {
-			f.name = field.Parent + "." + field.Name
+			f.parent, f.name = field.Parent, field.Name
 		}
 		when := underGuard(guards, field.Guard)
 		always := !ofSome && len(when) == 0
@@ -80,7 +78,7 @@ func (e *expectations) walk(sh *shape, set plan.SelectionSet, ofSome bool, guard
 				f.child.differs()
 			}
 		default:
-			e.others[f] = true
+			f.value = true
 			leaf := e.compiler.leafType(t)
 			if !fresh && (leaf.name != f.leaf.name || leaf.depth != f.leaf.depth) {
 				leaf = anyLeaf // of fields of several types, in objects of several types
@@ -149,7 +147,7 @@ func (e *expectations) nameTypes(sh *shape, fields []namedField) {
 	possible := e.types[sh]
 	for _, t := range fields {
 		f := &sh.fields[t.field]
-		if e.others[f] {
+		if f.value {
 			continue
 		}
 		f.depth = 0

@@ -338,7 +338,7 @@ func (r *run) unfitting(f *fetch, s *scanner) {
 	}
 	field := ""
 	if s.fault != nil {
-		field = s.fault.name
+		field = s.fault.parent + "." + s.fault.name
 	}
 	r.executor.options.Log.WarnContext(r.ctx, "a subgraph's answer does not fit the schema", "subgraph", f.subgraph, "field", field,
 		"values", s.faults, "request_id", r.request.Trail.RequestID)
