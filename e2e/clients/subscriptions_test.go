@@ -27,6 +27,7 @@ type told struct {
 type followed struct {
 	url, release string
 	gone         chan struct{} // closed when the router is, from the subscription that a client leaves
+	left         sync.Once     // closes gone: several may follow, and all of them leave
 }
 
 const renamedField = "type Query {"
@@ -107,7 +108,7 @@ func (f *followed) tell(w http.ResponseWriter, r *http.Request, g *subgraph, gat
 		panic(http.ErrAbortHandler)
 	default:
 		<-r.Context().Done()
-		close(f.gone)
+		f.left.Do(func() { close(f.gone) })
 	}
 }
 
