@@ -319,11 +319,11 @@ func (c *compiler) field(n *node, def *ast.Definition, e *entry) (projected, err
 		return p, nil
 	}
 	p.access = childAccess(child)
+	if child.by == nil {
+		child.by = &projected{parent: p.parent, field: p.field, typ: p.typ}
+	}
 	var err error
 	p.child, err = c.project(child, fd.Type.Name(), children)
-	if err == nil && p.child.by == nil {
-		p.child.by = &projected{parent: p.parent, field: p.field, typ: p.typ}
-	}
 	return p, err
 }
 

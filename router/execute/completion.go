@@ -115,7 +115,8 @@ func (f *shapeField) wanted(mask uint64) bool {
 
 // untyped notes that an object is not shown, since its type is none that the API has at this place.
 func (r *run) untyped(p *objectProjection) {
-	if p.by == nil {
+	f := p.node.by
+	if f == nil {
 		return
 	}
 	fetches := make([]int, 0, 4)
@@ -130,7 +131,6 @@ func (r *run) untyped(p *objectProjection) {
 	if slices.ContainsFunc(fetches, r.excused) || len(fetches) == 0 {
 		return
 	}
-	f := p.by
 	r.fault(f, fetches[0], "answered "+f.coordinate()+" with an object that has no type, or one that "+f.typ.Name()+" cannot be.")
 }
 

@@ -60,6 +60,7 @@ type node struct {
 	typename []access            // where the runtime type stands
 	others   []access            // where other fields stand
 	static   string              // the runtime type where it is known without asking
+	by       *projected          // a field that leads here, for errors; nil at the root
 }
 
 // source is one object that stands at a node: a field of the parent's source, or the answer of an entity fetch that is
@@ -191,8 +192,7 @@ type objectProjection struct {
 	// sole says that the objects come from one field of one fetch, a source of node, beside what is attached to them.
 	sole   bool
 	source int
-	by     *projected // a field that leads to it, for errors; nil at the root
-	copies int        // in the slots of such an object, where it is told where it was written; 0 where it is not
+	copies int // in the slots of such an object, where it is told where it was written; 0 where it is not
 }
 
 // projected is one field of an object of the response.
