@@ -53,9 +53,9 @@ type shapeField struct {
 	slot   int
 	child  *shape         // nil for a leaf, which is kept as it is
 	depth  int            // of the lists around objects, or leaves; -1 where it is not known
-	parent string // the type and
-	name   string // the field, for messages
-	value  bool   // of some objects it is a leaf that names no type
+	parent string         // the type and
+	name   string         // the field, for messages
+	value  bool           // of some objects it is a leaf that names no type
 	always bool           // every object has it
 	when   [][]plan.Guard // under which every object has it: all guards of one of these hold
 	names  bool           // an object has no type unless this has its name
