@@ -146,7 +146,7 @@ func (e *Env) Refuse(err error) {
 	}
 }
 
-// Listen gives a variable that must hold an address to listen on, HOST:PORT, of which the host may be left out.
+// Listen returns a variable that must hold an address to listen on, HOST:PORT, of which the host may be left out.
 func (e *Env) Listen(name, otherwise string) string {
 	v := e.String(name, otherwise)
 	if err := CheckListen(v); err != nil {
@@ -191,7 +191,7 @@ func isHost(text string) bool {
 	return strings.Trim(labels[len(labels)-1], "0123456789") != "" // else it is an IP address that is not right
 }
 
-// Address gives a variable that must be set to HOST:PORT, where something else listens.
+// Address returns a variable that must be set to HOST:PORT, where something else listens.
 func (e *Env) Address(name, what string) string {
 	v := e.Required(name, what)
 	if v == "" {
